@@ -1,0 +1,78 @@
+# Every target sets up what it needs in .venv, once: each stamp is made when its step is done.
+PYTHON ?= python3
+BACKEND ?= tensorflow
+WORKERS ?= 2
+BIN := .venv/bin
+PIP := $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt
+RUN := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python
+
+.PHONY: demo test test-jax test-torch test-all check format bench docs constraints clean help
+
+help:
+	@echo "make demo      find the anomalies of a real recording and write a report (out/demo)"
+	@echo "make test      the suite on one backend: BACKEND=tensorflow (default), jax or torch"
+	@echo "make test-all  every backend, slow tests included"
+	@echo "make check     format, lint, types      make format   mend format and lint"
+	@echo "make bench     the benchmarks           make docs     the documentation site"
+
+.venv/uv: constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt uv
+	@touch $@
+
+.venv/demo: .venv/uv pyproject.toml
+	$(PIP) -e '.[demo]'
+	@touch $@
+
+.venv/dev: .venv/uv pyproject.toml
+	$(PIP) -e '.[dev]'
+	@touch $@ .venv/demo
+
+.venv/jax: .venv/dev
+	$(PIP) jax
+	@touch $@
+
+# pip, not uv: a plain CPU build on the machine's disk is found by pip's configuration only.
+.venv/torch: .venv/dev
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch
+	@touch $@
+
+.venv/tensorflow: .venv/dev
+	@touch $@
+
+demo: .venv/demo
+	$(RUN) -m lamina_cli detect --out out/demo
+
+test: .venv/$(BACKEND)
+	KERAS_BACKEND=$(BACKEND) JAX_ENABLE_X64=1 $(RUN) -m pytest -q -n $(WORKERS) --dist worksteal
+
+test-jax:
+	$(MAKE) test BACKEND=jax
+
+test-torch:
+	$(MAKE) test BACKEND=torch
+
+test-all: .venv/jax .venv/torch
+	for backend in tensorflow jax torch; do \
+	  KERAS_BACKEND=$$backend JAX_ENABLE_X64=1 $(RUN) -m pytest -q -n $(WORKERS) --dist worksteal -m "slow or not slow" || exit 1; \
+	done
+
+check: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: .venv/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# New pins: torch by hand, since resolving it lists gigabytes of CUDA packages.
+constraints: .venv/uv
+	$(BIN)/uv pip compile -q --upgrade --no-emit-index-url --no-annotate --no-header \
+	  --extra dev --extra jax --extra tensorflow pyproject.toml -o constraints.txt
+	printf 'filelock\nmpmath\nnetworkx\nsympy\n' | $(BIN)/uv pip compile -q --no-emit-index-url \
+	  --no-annotate --no-header - >> constraints.txt
+	echo 'torch==2.13.0' >> constraints.txt
+
+clean:
+	rm -rf .venv out build dist site

@@ -1,0 +1,8 @@
+"""lamina: Keras layers that look back, decode and look inside, and the contracts that prove them.
+
+Importing it imports keras and nothing heavier.
+"""
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__"]

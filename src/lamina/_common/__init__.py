@@ -1,0 +1,7 @@
+"""What the families share. Depends on nothing but Keras and NumPy; private to lamina."""
+
+from lamina._common._arrays import to_numpy
+from lamina._common._checks import positive_integer, received
+from lamina._common._registration import register
+
+__all__ = ["positive_integer", "received", "register", "to_numpy"]

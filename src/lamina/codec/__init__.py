@@ -1,0 +1,1 @@
+"""Layers that decode: codes or bytes in, values out, inside the graph."""

@@ -1,0 +1,1 @@
+"""Kernels that start as something known: derivative, low-pass, moving average, identity."""

@@ -1,0 +1,1 @@
+"""Layers that encode: values in, codes out, trained."""

@@ -1,0 +1,1 @@
+"""A causal model, sample by sample, exactly."""

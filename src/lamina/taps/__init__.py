@@ -1,0 +1,1 @@
+"""Layers that look inside: what happens in the middle of a network."""

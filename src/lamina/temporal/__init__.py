@@ -1,0 +1,1 @@
+"""Layers that look back: what came before."""

@@ -1,0 +1,5 @@
+"""`python -m lamina_cli`."""
+
+from lamina_cli import main
+
+main()

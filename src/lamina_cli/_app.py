@@ -1,0 +1,16 @@
+"""The root command; each subcommand lives in a module of its own and is added here."""
+
+import typer
+
+app = typer.Typer(
+    name="lamina",
+    help="Keras layers that look back, decode and look inside: detect, check, export.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def root() -> None:
+    """Keras layers that look back, decode and look inside: detect, check, export."""

@@ -1,0 +1,1 @@
+"""Runs an exported step on NumPy and LiteRT or ONNX Runtime. Never imports keras or lamina."""

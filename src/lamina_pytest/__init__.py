@@ -1,0 +1,1 @@
+"""The pytest plugin. Imports lamina only when a test asks for it."""

@@ -1,0 +1,1 @@
+"""The suite: run once per backend, each in its own process."""

@@ -1,0 +1,50 @@
+"""Settings of every test: the backend comes from KERAS_BACKEND, one per process."""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import hypothesis
+import keras
+import numpy as np
+import pytest
+
+SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
+
+# No deadline: the first call of a layer traces and compiles.
+hypothesis.settings.register_profile("lamina", deadline=None, max_examples=25, derandomize=True)
+hypothesis.settings.load_profile("lamina")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs another backend."""
+    backend = keras.backend.backend()
+    for item in items:
+        if "tensorflow" in item.keywords and backend != "tensorflow":
+            item.add_marker(pytest.mark.skip(reason=f"TensorFlow only; this run is on {backend}"))
+
+
+@pytest.fixture(autouse=True)
+def fresh_state():
+    """Every test starts from the same seeds and policy, and leaves no policy behind."""
+    keras.utils.set_random_seed(0)
+    policy = keras.config.dtype_policy()
+    yield
+    keras.config.set_dtype_policy(policy)
+    keras.backend.clear_session()
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def recordings():
+    """The folder of real recordings, which is not part of the repository."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the recordings are not here: no folder {folder.name} in ../shared")
+    return folder
