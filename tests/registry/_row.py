@@ -20,7 +20,7 @@ class Row:
         oracle: `(layer, inputs) -> expected` in NumPy, by code that is not ours or a closed form.
         traits: What its author declares; keys as in `lamina.contracts`.
         exports: Where its model exports from TensorFlow, with equal outputs.
-        tolerance: Largest difference from the oracle, relative to its largest value; 0 is bit-equal.
+        tolerance: Largest difference from the oracle, relative to its largest value; 0: none.
     """
 
     name: str
