@@ -46,20 +46,19 @@ def plain(value):
 
 def same(got, want):
     """Does the value equal what the docstring shows, numbers to the digits that it shows?"""
+    got = plain(got)
     try:
         shown = ast.literal_eval(re.sub(r"\bnan\b", "'nan'", want.strip()))
     except (ValueError, SyntaxError):
         return str(got).split() == want.split() or repr(got).split() == want.split()
-    if shown == got:
-        return True
     as_nan = np.array(shown, dtype=object)
     as_nan[as_nan == "nan"] = np.nan
     try:
         return np.allclose(
-            np.array(plain(got), "float64"), as_nan.astype("float64"), atol=1e-3, equal_nan=True
+            np.array(got, "float64"), as_nan.astype("float64"), atol=1e-3, equal_nan=True
         )
     except (ValueError, TypeError):
-        return plain(got) == plain(shown)
+        return got == plain(shown)
 
 
 def run(test):

@@ -3,6 +3,8 @@
 Importing it imports keras and nothing heavier.
 """
 
+from lamina.temporal import LagDense, ThreePointDependency
+
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = ["LagDense", "ThreePointDependency", "__version__"]

@@ -1,0 +1,47 @@
+"""Checks of what comes into a temporal layer."""
+
+import keras
+from keras import ops
+
+from lamina._common import received
+
+SHAPE = "`(batch, time, features)`"
+
+
+def check_features(layer, input_shape):
+    """The number of features of an input shape, or a ValueError that says what is wrong."""
+    shape = tuple(input_shape)
+    name = type(layer).__name__
+    if len(shape) != 3:
+        repair = "add a features axis: `x[..., None]`" if len(shape) == 2 else "reshape it"
+        raise ValueError(
+            f"`{name}` takes inputs of shape {SHAPE}; {repair}. {received('input_shape', shape)}"
+        )
+    if shape[-1] is None or shape[-1] < 1:
+        raise ValueError(
+            f"`{name}` must know the number of features, at least 1, when it is built: "
+            f"give the last axis a size. {received('input_shape', shape)}"
+        )
+    return shape[-1]
+
+
+def real_input(layer, x):
+    """`x` in the layer's compute dtype; integers and booleans are taken as numbers."""
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    if dtype == layer.compute_dtype:
+        return x
+    if dtype == "string" or dtype.startswith("complex"):
+        raise ValueError(
+            f"`{type(layer).__name__}` takes real numbers; for complex samples give the real and "
+            f"imaginary parts as two features. {received('inputs.dtype', dtype)}"
+        )
+    return ops.cast(x, layer.compute_dtype)
+
+
+def mask_of(inputs):
+    """The mask that Keras attached to `inputs`, if any.
+
+    Keras hands it to `call` by itself only where the inputs are the one tensor argument; beside
+    `reset` they are not.
+    """
+    return getattr(inputs, "_keras_mask", None)

@@ -1,0 +1,51 @@
+"""What the semantics of the temporal family say, one step at a time, in NumPy."""
+
+import keras
+import numpy as np
+
+
+def to_numpy(x):
+    """A tensor or a variable as a NumPy array."""
+    return keras.ops.convert_to_numpy(x)
+
+
+def windows(x, lags, mask=None, reset=None, initial="zeros"):
+    """`x` `(batch, time, features)` at each of `lags`, as `(batch, time, len(lags), features)`.
+
+    A masked sample is 0; nothing before a reset is seen; before the first sample there is 0 or,
+    with `initial="edge"`, the first valid sample since the start.
+    """
+    batch, time, features = x.shape
+    mask = np.ones((batch, time), bool) if mask is None else mask
+    reset = np.zeros((batch, time), bool) if reset is None else reset
+    seen = np.zeros((batch, time, len(lags), features), x.dtype)
+    for b in range(batch):
+        start, first = 0, None
+        for t in range(time):
+            if reset[b, t]:
+                start, first = t, None
+            if first is None and mask[b, t]:
+                first = t
+            for i, lag in enumerate(lags):
+                source = t - lag
+                if initial == "edge" and first is not None:
+                    source = max(source, first)
+                if source >= start and mask[b, source]:
+                    seen[b, t, i] = x[b, source]
+    return seen
+
+
+def stream(layer, x, split, mask=None, reset=None):
+    """`x` pushed through `layer.step` in blocks of the lengths `split`: the outputs, joined."""
+    state, pieces, begin = layer.initial_state(x.shape[0]), [], 0
+    for length in split:
+        part = slice(begin, begin + length)
+        y, state = layer.step(
+            keras.ops.convert_to_tensor(x[:, part]),
+            state,
+            mask=None if mask is None else keras.ops.convert_to_tensor(mask[:, part]),
+            reset=None if reset is None else keras.ops.convert_to_tensor(reset[:, part]),
+        )
+        pieces.append(to_numpy(y))
+        begin += length
+    return np.concatenate(pieces, axis=1)
