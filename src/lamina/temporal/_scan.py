@@ -1,4 +1,4 @@
-"""An inclusive scan along time that works everywhere, a TensorFlow graph of unknown length included.
+"""An inclusive scan along time for every backend, TensorFlow graphs of unknown length included.
 
 `keras.ops.associative_scan` needs a static length on TensorFlow. This one doubles (Hillis and
 Steele, CACM 29, 1986): log2(time) passes over the whole array, by shifts and `combine` alone.
