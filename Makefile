@@ -66,6 +66,14 @@ format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Peers and backends do not share processes: each script is one.
+bench: .venv/torch .venv/jax
+	@for script in benchmarks/*.py; do case $$script in */_*) continue;; esac; \
+	  echo "== $$script"; $(RUN) -m benchmarks.$$(basename $$script .py) || exit 1; done
+
+docs: .venv/dev
+	$(BIN)/mkdocs build --strict
+
 # New pins: torch by hand, since resolving it lists gigabytes of CUDA packages.
 constraints: .venv/uv
 	$(BIN)/uv pip compile -q --upgrade --no-emit-index-url --no-annotate --no-header \
