@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.registry import ROWS
-from tests.registry.__main__ import GOLDEN, TABLE, file_of, table
+from tests.registry.__main__ import API, GOLDEN, TABLE, api, file_of, table
 from tests.support import all_close, as_list, to_numpy_tree
 
 GOLDEN_FILES = sorted(GOLDEN.glob("*.keras"))
@@ -29,3 +29,7 @@ def test_golden_model_still_gives_its_values(path):
 
 def test_table_of_layers_is_up_to_date():
     assert TABLE.read_text() == table(), "run `python -m tests.registry`"
+
+
+def test_every_public_name_has_its_place_on_the_api_page():
+    assert API.read_text() == api(), "run `python -m tests.registry`"
