@@ -68,7 +68,7 @@ def table():
 
 
 def api():
-    """One mkdocstrings entry for each public name, family by family; an alias once, by its class."""
+    """One mkdocstrings entry for each public name, family by family; aliases by their class."""
     families = {}
     for name in lamina.__all__:
         value = getattr(lamina, name)
