@@ -3,8 +3,15 @@
 Importing it imports keras and nothing heavier.
 """
 
+from lamina.taps import IntermediateOutput, IntermediateOutputLayer
 from lamina.temporal import LagDense, ThreePointDependency
 
 __version__ = "0.1.0"
 
-__all__ = ["LagDense", "ThreePointDependency", "__version__"]
+__all__ = [
+    "IntermediateOutput",
+    "IntermediateOutputLayer",
+    "LagDense",
+    "ThreePointDependency",
+    "__version__",
+]

@@ -1,0 +1,124 @@
+"""A layer's output together with its input."""
+
+import keras
+from keras import ops
+
+from lamina._common import register
+
+
+@register
+class IntermediateOutput(keras.layers.Layer):
+    """The output of a layer, and the input that it came from.
+
+        y, x = layer(x), x
+
+    For a loss that needs both: `x` is the tensor in the middle of the network, which the next
+    layer alone would have swallowed. To reach a layer of an existing model, see `Tapped`.
+
+    Args:
+        layer: The Keras layer or model to call. Its weights are kept once, by the layer itself.
+
+    Input shape:
+        That of `layer`: any, with batch and time unknown or 0; lists and dicts of tensors too.
+
+    Output shape:
+        `(shape of layer's output, input shape)`. The input comes back as it came, its dtype
+        included: only `layer` casts to its own dtype policy.
+
+    Masking:
+        The masks are `(layer's, the input's)`. A mask given as `mask=` counts as the input's.
+
+    Raises:
+        TypeError: if `layer` is not a Keras layer.
+
+    Example:
+        >>> double = keras.layers.Rescaling(2.0)
+        >>> y, x = IntermediateOutput(double)(np.array([[1.0, 3.0]]))
+        >>> y
+        [[2., 6.]]
+        >>> x
+        [[1., 3.]]
+
+    Reference:
+        `IntermediateOutputLayer` of the article "Why use custom layers in TensorFlow?" (2025);
+        unlike there, masks and dtype survive, and a model with it can be saved.
+    """
+
+    def __init__(self, layer, **kwargs):
+        if not isinstance(layer, keras.layers.Layer):
+            raise TypeError(
+                "`layer` must be a Keras layer or model; wrap a plain function in "
+                f"`keras.layers.Lambda`. Received: layer={layer!r} of type {type(layer).__name__}"
+            )
+        # No autocast: the input must come back in its own dtype; `layer` casts for itself.
+        super().__init__(autocast=False, **kwargs)
+        self.layer = layer
+        self.supports_masking = True
+        # The bound method, so that Keras does not count it among the sublayers.
+        self._carry = _CarryMask(autocast=False, name="carry_mask").__call__
+
+    def build(self, input_shape):
+        if self.layer.built:
+            return
+        if type(self.layer).build is keras.layers.Layer.build:
+            # It builds its sublayers as they are called: so call it, on symbols.
+            symbols = _symbols(input_shape, self.layer.compute_dtype)
+            keras.Operation.compute_output_spec(self, symbols)
+        else:
+            self.layer.build(input_shape)
+
+    def call(self, inputs, mask=None, training=None):
+        if any(m is not None for m in keras.tree.flatten(mask)):
+            inputs = self._carry(inputs, mask=mask)
+        return self.layer(inputs, training=training), inputs
+
+    def compute_mask(self, inputs, previous_mask):
+        if not self.layer.supports_masking:
+            ours = None
+        else:
+            ours = self.layer.compute_mask(inputs, previous_mask)
+        if ours is None:
+            outputs = self.layer.compute_output_spec(inputs)
+            ours = keras.tree.map_structure(lambda _: None, outputs)
+        if previous_mask is None:
+            previous_mask = keras.tree.map_structure(lambda _: None, inputs)
+        return ours, previous_mask
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape), input_shape
+
+    def compute_output_spec(self, inputs, mask=None, training=None):
+        # By a symbolic call, since `compute_output_shape` cannot tell the two dtypes.
+        return keras.Operation.compute_output_spec(self, inputs, mask=mask, training=training)
+
+    def get_config(self):
+        # Twice: while a model is saved, Keras marks as shared what it has met before, and would
+        # forget a first meeting inside a wrapper; a layer also used elsewhere would not load.
+        keras.saving.serialize_keras_object(self.layer)
+        inner = keras.saving.serialize_keras_object(self.layer)
+        return {**super().get_config(), "layer": inner}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        inner = keras.saving.deserialize_keras_object(config["layer"], custom_objects)
+        return cls(**{**config, "layer": inner})
+
+
+def _symbols(shape, dtype):
+    """Symbolic tensors of a shape, or of a nested structure of shapes."""
+    if isinstance(shape, dict):
+        return {key: _symbols(value, dtype) for key, value in shape.items()}
+    if any(isinstance(part, tuple | list | dict) for part in shape):
+        return [_symbols(part, dtype) for part in shape]
+    return keras.KerasTensor(shape, dtype)
+
+
+class _CarryMask(keras.layers.Layer):
+    """A copy of its input that carries the mask given; the caller's tensor keeps its own."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs, mask=None):
+        return keras.tree.map_structure(ops.copy, inputs)
