@@ -3,12 +3,15 @@
 Importing it imports keras and nothing heavier.
 """
 
+from lamina.codec import CodebookDecoder, CustomDecoder
 from lamina.taps import IntermediateOutput, IntermediateOutputLayer
 from lamina.temporal import LagDense, ThreePointDependency
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CodebookDecoder",
+    "CustomDecoder",
     "IntermediateOutput",
     "IntermediateOutputLayer",
     "LagDense",

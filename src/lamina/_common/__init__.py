@@ -1,7 +1,8 @@
 """What the families share. Depends on nothing but Keras and NumPy; private to lamina."""
 
 from lamina._common._arrays import to_numpy
+from lamina._common._backend import is_concrete, is_exporting
 from lamina._common._checks import positive_integer, received
 from lamina._common._registration import register
 
-__all__ = ["positive_integer", "received", "register", "to_numpy"]
+__all__ = ["is_concrete", "is_exporting", "positive_integer", "received", "register", "to_numpy"]

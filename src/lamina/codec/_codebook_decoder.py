@@ -1,0 +1,114 @@
+"""Codes to the rows of a fixed table."""
+
+import numpy as np
+from keras import ops
+
+from lamina._common import is_concrete, received, register, to_numpy
+from lamina.codec._codes import (
+    CodeLayer,
+    check_compiled_policy,
+    check_in_range,
+    check_integer,
+    check_policy,
+    skipped,
+    to_int32,
+)
+from lamina.codec._nearest import nearest
+from lamina.codec._table import add_table, check_loaded, rows, table_config
+
+
+@register
+class CodebookDecoder(CodeLayer):
+    """Each code becomes its row of a fixed codebook.
+
+        y[...] = codebook.astype(compute_dtype)[codes[...]]
+
+    The codebook is a weight that never trains, also when `trainable = True` is set, and is stored
+    once, with the model's weights. The config holds its shape and dtype only: a layer rebuilt from
+    its config alone raises in eager code and gives NaN in compiled code until its weights arrive
+    (an integer layer has no NaN: it gives the smallest integer).
+
+    `CustomDecoder` is another name for it.
+
+    Args:
+        codebook: Array `(entries, *D)` of at least one entry, without NaN; or
+            `{"shape": (entries, *D)}` for one whose values come with the weights.
+        out_of_range: What a code outside `0 .. entries - 1` gives. `"raise"`: a ValueError in eager
+            code, NaN in compiled code, which cannot raise. `"nan"`, `"zero"`: that value.
+            `"clip"`: the nearest entry. An integer layer (`dtype="int32"`) has no NaN: it takes
+            `"clip"` or `"zero"` in compiled code.
+        pad_value: Code for padding, looked at first: it gives zeros, and is masked.
+
+    Input shape:
+        `(...)`: integers of any dtype, any rank, any length, 0 included.
+
+    Output shape:
+        `(..., *D)`
+
+    Masking:
+        A masked code is not looked at and gives zeros. The mask passes on, without the padding.
+
+    Streaming:
+        Each code by itself.
+
+    Raises:
+        ValueError: for float codes; for a codebook of rank 0, empty or with NaN; for a code out of
+            range, in eager code.
+
+    Example:
+        >>> CodebookDecoder([[0.0, 0.5], [2.0, 3.0]])(np.array([[1, 0, 1]]))
+        [[[2.0, 3.0], [0.0, 0.5], [2.0, 3.0]]]
+
+    Reference:
+        Gray, Vector Quantization, IEEE ASSP Magazine 1 (1984).
+    """
+
+    def __init__(self, codebook, out_of_range="raise", pad_value=None, **kwargs):
+        super().__init__(**kwargs)
+        self.out_of_range = check_policy(out_of_range, self)
+        self.pad_value = _code(pad_value)
+        self.codebook = add_table(self, "codebook", codebook)
+        self.built = True
+
+    def call(self, inputs, mask=None):
+        dtype = check_integer(inputs.dtype, self)
+        size = self.codebook.shape[0]
+        skip = skipped(inputs, self.pad_value, mask)
+        if is_concrete(inputs):
+            check_loaded(self, self.codebook)
+            if self.out_of_range == "raise":
+                check_in_range(inputs, size, skip)
+        else:
+            check_compiled_policy(self.out_of_range, self)
+        table = ops.cast(self.codebook, self.compute_dtype)
+        return rows(table, to_int32(inputs, size), dtype, self.out_of_range, skip)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        if self.pad_value is None:
+            return previous_mask
+        return ops.logical_not(skipped(inputs, self.pad_value, previous_mask))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, *self.codebook.shape[1:])
+
+    def encode(self, values):
+        """The code of the nearest entry (NumPy): `(..., *D) -> (...)`, int32."""
+        check_loaded(self, self.codebook)
+        return nearest(np.asarray(values), to_numpy(self.codebook.value))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "codebook": table_config(self.codebook),
+            "out_of_range": self.out_of_range,
+            "pad_value": self.pad_value,
+        }
+
+
+def _code(pad_value):
+    """A padding code as a plain int."""
+    if pad_value is None:
+        return None
+    if isinstance(pad_value, bool) or pad_value != int(pad_value):
+        raise ValueError(f"`pad_value` must be an integer code. {received('pad_value', pad_value)}")
+    return int(pad_value)
