@@ -1,0 +1,133 @@
+"""The one room of the contracts that knows backends: gradients, compilation, raw variables."""
+
+import keras
+import numpy as np
+
+BACKEND = keras.backend.backend()
+
+
+def is_raw_variable(x) -> bool:
+    """A variable of the backend itself, which Keras neither trains nor saves."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return isinstance(x, tf.Variable)
+    if BACKEND == "torch":
+        import torch
+
+        return isinstance(x, torch.nn.Parameter)
+    return False
+
+
+def has_float64() -> bool:
+    """Does this backend compute in float64 here? JAX does only with JAX_ENABLE_X64."""
+    if BACKEND != "jax":
+        return True
+    import jax
+
+    return bool(jax.config.jax_enable_x64)
+
+
+def gradients(objective, variables, leaves):
+    """Gradients of `objective(leaves)` by `variables` and by `leaves`: arrays, None where none."""
+    run = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[BACKEND]
+    found = run(objective, list(variables), list(leaves))
+    count = len(list(variables))
+    return found[:count], found[count:]
+
+
+def _tensorflow(objective, variables, leaves):
+    import tensorflow as tf
+
+    leaves = [tf.convert_to_tensor(x) for x in leaves]
+    with tf.GradientTape() as tape:
+        tape.watch(leaves)
+        value = objective(leaves)
+    if not tf.is_tensor(value):
+        return [None] * (len(variables) + len(leaves))
+    found = tape.gradient(value, [v.value for v in variables] + leaves)
+    return [None if g is None else np.asarray(tf.convert_to_tensor(g)) for g in found]
+
+
+def _jax(objective, variables, leaves):
+    import jax
+
+    def pure(values, leaves):
+        mapping = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
+            return objective(leaves)
+
+    leaves = [jax.numpy.asarray(x) for x in leaves]
+    by_variable, by_leaf = jax.grad(pure, argnums=(0, 1))([v.value for v in variables], leaves)
+    return [np.asarray(g) for g in [*by_variable, *by_leaf]]
+
+
+def _torch(objective, variables, leaves):
+    import torch
+
+    leaves = [keras.ops.convert_to_tensor(x).detach().clone().requires_grad_() for x in leaves]
+    values = [v.value for v in variables]
+    value = objective(leaves)
+    wanted = values + leaves
+    asked = [w for w in wanted if w.requires_grad]
+    if not (torch.is_tensor(value) and value.requires_grad):
+        return [None] * len(wanted)
+    found = iter(torch.autograd.grad(value, asked, allow_unused=True))
+    grads = [next(found) if w.requires_grad else None for w in wanted]
+    return [None if g is None else keras.ops.convert_to_numpy(g) for g in grads]
+
+
+def can_compile() -> bool:
+    """torch.compile needs a C++ compiler and half a minute: not asked for here."""
+    return BACKEND in ("tensorflow", "jax")
+
+
+def compiled(layer, call, jit):
+    """`call(tree of arrays)` compiled; the layer's variables follow as they do in eager code."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(call, jit_compile=jit, reduce_retracing=False)
+    import jax
+
+    def pure(values, tree):
+        mapping = list(zip(layer.variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            out = call(tree)
+        return out, [scope.get_current_value(v) for v in layer.variables]
+
+    pure = jax.jit(pure)
+
+    def run(tree):
+        before = [v.value for v in layer.variables]
+        out, after = pure(before, tree)
+        for variable, old, new in zip(layer.variables, before, after, strict=True):
+            if new is not None and new is not old:
+                variable.assign(new)
+        return out
+
+    return run
+
+
+def random_ops_of_graph(layer, call, tree) -> list[str]:
+    """Stateful random operations in the traced graph (TensorFlow): they read the global seed."""
+    if BACKEND != "tensorflow":
+        return []
+    import tensorflow as tf
+
+    stateful = {
+        "Multinomial",
+        "ParameterizedTruncatedNormal",
+        "RandomGamma",
+        "RandomPoisson",
+        "RandomPoissonV2",
+        "RandomShuffle",
+        "RandomStandardNormal",
+        "RandomUniform",
+        "RandomUniformInt",
+        "TruncatedNormal",
+    }
+    graph = tf.function(call).get_concrete_function(tree).graph
+    inner = [f.node_def for f in graph.as_graph_def().library.function]
+    nodes = [*graph.as_graph_def().node, *(node for nodes in inner for node in nodes)]
+    return sorted({node.op for node in nodes} & stateful)

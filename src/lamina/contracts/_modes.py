@@ -1,0 +1,319 @@
+"""Contracts of mode and randomness: inference repeats, training draws anew, from its own seeds."""
+
+import random
+
+import keras
+import numpy as np
+
+from lamina.contracts._backends import BACKEND, can_compile, compiled, random_ops_of_graph
+from lamina.contracts._case import layer_code, put_back, seed_host, state_of
+from lamina.contracts._compare import as_array, difference, leaves
+from lamina.contracts._contract import advice, broken, contract, skipped
+from lamina.contracts._inputs import vary
+from lamina.contracts._watch import random_draws
+from lamina.contracts._weights import attributes
+
+
+def raw(case, layer, training=None, inputs=None):
+    """One call, nothing rewound."""
+    with layer_code("calling it"):
+        return leaves(case.apply(layer, case.tensors(inputs), training))
+
+
+def seed_ids(layer):
+    """Identities of the seed generators' state variables: random state, not the layer's own."""
+    return {
+        id(v)
+        for v in layer.variables
+        if "seed" in v.path and not v.trainable and not keras.backend.is_float_dtype(v.dtype)
+    }
+
+
+@contract("infer.deterministic", excused_by="stochastic", follows=("infer.pure",))
+def inference_repeats(case):
+    """Two predictions for the same input differ."""
+    if case.traits.stochastic == "always" or case.traits.stateful == "always":
+        return skipped("a trait says that it is not")
+    layer = case.ready()
+    first = raw(case, layer, False)
+    for _ in range(4):
+        if worst := difference(first, raw(case, layer, False), 0, 0):
+            return _varied("two calls with training=False differ", worst)
+    if worst := difference(raw(case, layer, False), raw(case, layer), 0, 0):
+        return _varied("a call without `training` differs from training=False", worst)
+
+
+def _varied(message, worst):
+    return broken(
+        message,
+        "predictions are random, or change from call to call",
+        "draw only `if training:`, with training=False as the default; make nothing in call()",
+        **worst.values(),
+    )
+
+
+@contract("infer.pure", excused_by="stateful")
+def inference_changes_no_variable(case):
+    """A prediction changes the layer's variables."""
+    if case.traits.stateful == "always":
+        return skipped("the trait `stateful` is declared")
+    layer = case.ready()
+    seeds = seed_ids(layer)
+    before = [(v, x) for v, x in state_of(layer) if id(v) not in seeds]
+    raw(case, layer, False)
+    raw(case, layer)
+    for variable, value in before:
+        if worst := difference([as_array(value)], [as_array(variable.value)], 0, 0):
+            return broken(
+                f"a call at inference changed {variable.path}",
+                "predictions depend on the predictions before them",
+                "assign to variables only `if training:`",
+                variable=variable.path,
+                **worst.values(),
+            )
+
+
+@contract("mode.training_reaches_children", advice=True)
+def children_learn_the_mode(case):
+    """A sub-layer with a training mode is not told that this is training."""
+    layer = case.ready()
+    told = {}
+    for child in sub_layers(layer):
+        if "training" in getattr(child, "call_signature_parameters", ()):
+            _listen(child, told)
+    case.call(layer, training=True)
+    for name, modes in told.items():
+        if modes and True not in modes:
+            return advice(
+                f"in training, {name} was called with training={modes[0]}",
+                "its dropout, noise or statistics are off while the model trains",
+                "hand training on: self.child(x, training=training), and call the child, not .call",
+                child=name,
+            )
+
+
+def _listen(child, told):
+    modes = told.setdefault(child.name, [])
+    inner = child.call
+
+    def call(*args, **kwargs):
+        modes.append(kwargs.get("training"))
+        return inner(*args, **kwargs)
+
+    object.__setattr__(child, "call", call)
+
+
+def sub_layers(layer):
+    """Every layer inside, however deep."""
+    found, waiting = [], list(_direct(layer))
+    while waiting:
+        child = waiting.pop()
+        if not any(child is f for f in found):
+            found.append(child)
+            waiting += _direct(child)
+    return found
+
+
+def _direct(layer):
+    def within(value):
+        if isinstance(value, keras.layers.Layer):
+            yield value
+        elif isinstance(value, dict):
+            for inner in value.values():
+                yield from within(inner)
+        elif isinstance(value, list | tuple):
+            for inner in value:
+                yield from within(inner)
+
+    own = attributes(layer).values()
+    return [c for value in own for c in within(value) if c is not layer]
+
+
+@contract("mode.state_advances")
+def statistics_move_in_training(case):
+    """Non-trainable statistics never change, though the layer trains."""
+    layer = case.ready()
+    seeds = seed_ids(layer)
+    own = [v for v in layer.non_trainable_variables if id(v) not in seeds]
+    if not own:
+        if case.traits.stateful and not layer.variables:
+            return broken("the trait `stateful` is declared, but it has no variables")
+        return None
+    before = [np.array(as_array(v.value)) for v in own]
+    for seed in range(3):
+        inputs = vary(case.inputs, np.random.default_rng(seed), case.traits)
+        raw(case, layer, True, inputs)
+    moved = [
+        bool(difference([b], [as_array(v.value)], 0, 0)) for b, v in zip(before, own, strict=True)
+    ]
+    if any(moved):
+        return None
+    say = broken if case.traits.stateful else advice
+    return say(
+        f"three training calls left {own[0].path} as it was",
+        "statistics or counters that never move leave inference at their initial values",
+        "assign() to the variable `if training:`; a table that is meant to stay is fine",
+        variables=[v.path for v in own[:4]],
+    )
+
+
+def _compiled_pair(case, layer, training, jit):
+    """Outputs and variables of an eager and of a compiled call, from one state."""
+    state = state_of(layer)
+    seed_host()
+    eager = raw(case, layer, training)
+    after = [as_array(np.array(keras.ops.convert_to_numpy(v.value))) for v in layer.variables]
+    put_back(state)
+    seed_host()
+    run = compiled(layer, lambda tree: case.apply(layer, tree, training), jit)
+    with layer_code(f"calling it {'under XLA (jit)' if jit else 'in a graph'}"):
+        graph = leaves(run(case.tensors()))
+    later = [as_array(np.array(keras.ops.convert_to_numpy(v.value))) for v in layer.variables]
+    put_back(state)
+    return (eager, graph), (after, later)
+
+
+def _compiled_break(case, jit):
+    layer = case.ready(perturb=True)
+    for training in (False, True):
+        outputs, variables = _compiled_pair(case, layer, training, jit)
+        with random_draws() as draws:
+            alike = repeats(case, layer, training)
+        # TensorFlow's XLA draws other numbers from the same seed; without a seed: random.* tells.
+        if not alike or (draws.any and jit and BACKEND == "tensorflow"):
+            continue
+        if [y.shape for y in outputs[0]] != [y.shape for y in outputs[1]]:
+            return broken("compiled it returns other shapes than in eager code")
+        for pair, what in ((outputs, "gives other outputs"), (variables, "leaves other state")):
+            if worst := difference(*pair, 1e-4, 1e-3):
+                return broken(
+                    f"compiled it {what}{' in training' if training else ''}",
+                    "fit() and predict() compile: the model trained is not the one that was tried",
+                    "use keras.ops on tensors, and no Python state or NumPy, in call()",
+                    **worst.values(),
+                )
+
+
+def repeats(case, layer, training):
+    """Is a call from one state the same each time?"""
+    one, two = case.call(layer, training=training), case.call(layer, training=training)
+    return difference(one, two, 0, 0) is None
+
+
+@contract("mode.eager_equals_graph", follows=("compile.jit", "state.no_python_mutation"))
+def eager_and_graph_agree(case):
+    """Traced into a graph it fails, or computes something else than in eager code."""
+    if not can_compile():
+        return skipped(f"{BACKEND} runs eagerly")
+    if BACKEND == "jax" and not case.traits.jit:
+        return skipped("the trait `jit` says that it cannot be compiled")
+    return _compiled_break(case, jit=BACKEND == "jax")
+
+
+@contract("compile.jit", excused_by="jit", follows=("state.no_python_mutation",))
+def compiles_under_xla(case):
+    """It cannot be compiled, or computes something else when it is."""
+    if not case.traits.jit:
+        return skipped("the trait `jit` says that it cannot be compiled")
+    if not can_compile():
+        return skipped(f"not compiled on {BACKEND}")
+    return _compiled_break(case, jit=True)
+
+
+@contract("random.fresh")
+def each_draw_is_new(case):
+    """The same random numbers come at every call: a fixed seed reaches the draw."""
+    layer = case.ready()
+    for training in (True, False):
+        with random_draws() as first:
+            raw(case, layer, training)
+        with random_draws() as second:
+            raw(case, layer, training)
+        host = sorted(set(first.host) & set(second.host))
+        repeated = sorted(set(first.seeds) & set(second.seeds))
+        if host or repeated:
+            name, seed = (host or repeated)[0]
+            return broken(
+                f"{name} is called with the same seed {seed} at every call",
+                "the noise is one constant: it regularises nothing and samples nothing",
+                "make self.seed_generator = keras.random.SeedGenerator(seed) in __init__ and hand "
+                "it to the draw",
+                draw=name,
+                seed=seed,
+            )
+    if case.traits.stochastic and not case.varies(layer, True, draws=24):
+        return broken(
+            "the trait `stochastic` is declared, but 25 training calls were equal",
+            "the noise is one constant, or there is none",
+            "make self.seed_generator = keras.random.SeedGenerator(seed) in __init__",
+        )
+
+
+@contract("random.fresh_when_compiled", follows=("random.no_global_rng",))
+def compiled_draws_are_new(case):
+    """Eagerly random, compiled it repeats one draw for ever."""
+    if not can_compile() or not case.traits.jit:
+        return skipped("it is not compiled here")
+    layer = case.ready()
+    if not case.varies(layer, True, draws=8):
+        return None
+    # JAX compiles with jit only; on TensorFlow a graph shows it as well, and compiles faster.
+    run = compiled(layer, lambda tree: case.apply(layer, tree, True), jit=BACKEND == "jax")
+    given = case.tensors()
+    with layer_code("calling it compiled, in training"):
+        first = leaves(run(given))
+        for _ in range(24):
+            if difference(first, leaves(run(given)), 0, 0):
+                return None
+    return broken(
+        "eager calls differ, but 25 compiled ones are all equal",
+        "in fit() the noise is one constant, drawn once at tracing",
+        "draw with keras.random and a SeedGenerator of the layer, never NumPy or `random`",
+    )
+
+
+@contract("random.no_global_rng")
+def global_generators_are_left_alone(case):
+    """A call uses up random numbers of the whole process: no seed of the layer controls it."""
+    layer = case.ready()
+    own = {id(v) for v in layer.variables}
+    for training in (True, False):
+        before = _host_states()
+        with random_draws() as draws:
+            raw(case, layer, training)
+        used = [n for n, state in _host_states().items() if state != before[n]]
+        strangers = [g for g in draws.generators if id(g.state) not in own]
+        used += [f"the Keras seed generator `{g.name}`" for g in strangers[:1]]
+        used += _graph_draws(case, layer, training)
+        if used:
+            return broken(
+                f"a call draws from {used[0]}",
+                "results depend on everything else that draws; two runs cannot be made equal",
+                "make self.seed_generator = keras.random.SeedGenerator(seed) in __init__ and hand "
+                "it to keras.random.*",
+                drawn_from=used,
+            )
+
+
+def _graph_draws(case, layer, training):
+    state = state_of(layer)
+    try:
+        found = random_ops_of_graph(layer, lambda t: case.apply(layer, t, training), case.tensors())
+    except Exception:
+        return []  # mode.eager_equals_graph tells
+    finally:
+        put_back(state)
+    return [f"TensorFlow's global generator ({name})" for name in found]
+
+
+def _host_states():
+    _, keys, place, *_ = np.random.get_state()  # noqa: NPY002
+    states = {
+        "NumPy's global generator": (keys.tobytes(), place),
+        "Python's `random`": random.getstate(),
+    }
+    if BACKEND == "torch":
+        import torch
+
+        states["torch's global generator"] = torch.get_rng_state().numpy().tobytes()
+    return states

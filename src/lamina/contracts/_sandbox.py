@@ -1,0 +1,112 @@
+"""Leaves the process as it was: policy, seeds, random states, printed text, warnings."""
+
+import contextlib
+import io
+import logging
+import os
+import random
+import warnings
+
+import keras
+import numpy as np
+
+from lamina.contracts._backends import BACKEND
+from lamina.contracts._watch import patched
+
+
+@contextlib.contextmanager
+def sandbox():
+    """What layers and contracts do to global state inside is undone at the end."""
+    keep = _settings()
+    folder = os.getcwd()  # noqa: PTH109
+    level = logging.root.manager.disable
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        stack.enter_context(_own_generators())
+        stack.enter_context(_quiet_tensorflow_seed())
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(level)
+            os.chdir(folder)
+            _restore(keep)
+
+
+def _settings():
+    keep = {
+        "policy": keras.config.dtype_policy(),
+        "floatx": keras.config.floatx(),
+        "epsilon": keras.config.epsilon(),
+        "image": keras.config.image_data_format(),
+        "numpy": np.random.get_state(),  # noqa: NPY002
+        "python": random.getstate(),
+        "environ": dict(os.environ),
+    }
+    if BACKEND == "torch":
+        import torch
+
+        keep["torch"] = torch.get_rng_state()
+        keep["grad"] = torch.is_grad_enabled()
+    return keep
+
+
+def _restore(keep):
+    keras.config.set_floatx(keep["floatx"])
+    keras.config.set_epsilon(keep["epsilon"])
+    keras.config.set_image_data_format(keep["image"])
+    keras.config.set_dtype_policy(keep["policy"])
+    np.random.set_state(keep["numpy"])  # noqa: NPY002
+    random.setstate(keep["python"])
+    if dict(os.environ) != keep["environ"]:
+        os.environ.clear()
+        os.environ.update(keep["environ"])
+    if BACKEND == "torch":
+        import torch
+
+        torch.set_rng_state(keep["torch"])
+        torch.set_grad_enabled(keep["grad"])
+
+
+@contextlib.contextmanager
+def _own_generators():
+    """A seed generator that was there before, such as Keras' global one, gets its state back."""
+    before = {}
+
+    def made(original):
+        def init(self, *args, **kwargs):
+            original(self, *args, **kwargs)
+            ours.append(self)
+
+        return init
+
+    def asked(original):
+        def next_seed(self, *args, **kwargs):
+            if id(self) not in before and not any(self is g for g in ours):
+                with contextlib.suppress(Exception):
+                    before[id(self)] = (self, np.array(keras.ops.convert_to_numpy(self.state)))
+            return original(self, *args, **kwargs)
+
+        return next_seed
+
+    ours = []
+    generator = keras.random.SeedGenerator
+    with patched(generator, "__init__", made), patched(generator, "next", asked):
+        yield
+    for seeds, state in before.values():
+        seeds.state.assign(state)
+
+
+@contextlib.contextmanager
+def _quiet_tensorflow_seed():
+    """`tf.random.set_seed` cannot be undone, so a layer that calls it is not heard."""
+    if BACKEND != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    with patched(tf.random, "set_seed", lambda original: lambda seed: None):
+        yield

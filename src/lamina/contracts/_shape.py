@@ -1,0 +1,188 @@
+"""Contracts of shape: declared, symbolic and actual shapes agree, for any batch and length."""
+
+import keras
+
+from lamina.contracts._case import layer_code, tensors
+from lamina.contracts._compare import shapes
+from lamina.contracts._contract import LayerFailed, broken, contract, skipped
+from lamina.contracts._inputs import rows, with_length
+
+
+def agrees(symbolic, actual):
+    """Does a shape with unknown axes allow an actual one?"""
+    return len(symbolic) == len(actual) and all(
+        s is None or s == a for s, a in zip(symbolic, actual, strict=True)
+    )
+
+
+def symbolic(case, layer, batch=None, unknown_axes=()):
+    """The layer's outputs on symbolic inputs."""
+    with layer_code(f"calling it on symbolic inputs with batch {batch}"):
+        return keras.tree.flatten(case.functional(layer, batch, unknown_axes).outputs)
+
+
+def actual(case, layer, inputs=None):
+    """Output tensors of an eager call."""
+    with layer_code("calling it"):
+        out = case.apply(layer, case.tensors(inputs))
+        return [x for x in keras.tree.flatten(out) if x is not None]
+
+
+@contract("shape.spec_matches_call", follows=("shape.batch_axis",))
+def symbolic_outputs_are_the_actual_ones(case):
+    """What the layer says about its output is not what it returns."""
+    layer = case.ready()
+    found = actual(case, layer)
+    told = symbolic(case, layer, case.batch)
+    if len(found) != len(told):
+        return broken(f"it announces {len(told)} outputs and returns {len(found)}")
+    announced = [tuple(s.shape) for s in told]
+    returned = [tuple(x.shape) for x in found]
+    if not all(agrees(s, a) for s, a in zip(announced, returned, strict=True)):
+        return broken(
+            f"it announces the shape {announced} and returns {returned}",
+            "Functional models are built on a false shape and fail in a later layer, or do not",
+            "correct compute_output_shape, or leave it out: Keras then finds the shape itself",
+            announced=announced,
+            returned=returned,
+        )
+    if not _claims_dtype(layer) or "output_dtype" in case.traits:
+        return None
+    for s, x in zip(told, found, strict=True):
+        if keras.backend.standardize_dtype(x.dtype) != s.dtype:
+            return broken(
+                f"it announces {s.dtype} and returns {keras.backend.standardize_dtype(x.dtype)}",
+                "the next layer of a Functional model is built for another dtype",
+                "correct the dtype in compute_output_spec",
+                trait="output_dtype",
+            )
+
+
+def _claims_dtype(layer):
+    """Does the dtype come from the author, or from Keras' own tracing?
+
+    With `compute_output_shape` alone Keras assumes the compute dtype: the author claims nothing.
+    """
+    cls = type(layer)
+    own_spec = cls.compute_output_spec is not keras.layers.Layer.compute_output_spec
+    return own_spec or cls.compute_output_shape is keras.layers.Layer.compute_output_shape
+
+
+@contract("shape.batch_axis", excused_by="batch_axes_out")
+def axis_0_is_the_batch(case):
+    """An output has not as many rows as the input: samples are merged, split or lost."""
+    if "batch_axes_out" in case.traits:
+        return _declared_batch_axes(case)
+    for inputs in (case.inputs, *_other_batches(case)[:1]):
+        try:
+            found = actual(case, case.fresh(), inputs)
+        except LayerFailed:
+            continue  # any_batch tells
+        count = case.with_inputs(inputs).batch
+        for x in found[: None if case.target.kind == "layer" else 1]:
+            if not len(x.shape) or x.shape[0] != count:
+                return broken(
+                    f"{count} rows in, output shape {tuple(x.shape)}",
+                    "samples are mixed up with one another; labels no longer fit their rows",
+                    "reshape with the batch as the first size and -1 elsewhere: (batch, -1, ...)",
+                    inputs=shapes(inputs),
+                    outputs=[tuple(x.shape) for x in found],
+                )
+
+
+def _declared_batch_axes(case):
+    declared = case.traits.batch_axes_out
+    found = actual(case, case.fresh())
+    axes = declared if isinstance(declared, tuple) else (declared,) * len(found)
+    for x, axis in zip(found, axes, strict=False):
+        if isinstance(axis, int) and not isinstance(axis, bool):
+            size = x.shape[axis] if -len(x.shape) <= axis < len(x.shape) else 0
+            if size == 0 or size % case.batch:
+                return broken(
+                    f"the trait says that the batch is axis {axis} of the output, whose shape is "
+                    f"{tuple(x.shape)} for {case.batch} rows",
+                    repair="correct the trait `batch_axes_out`",
+                )
+
+
+def _other_batches(case):
+    if case.traits.fixed_batch:
+        return []
+    return [rows(case.inputs, range(n)) for n in (5, 3, 1) if n != case.batch]
+
+
+@contract("shape.any_batch", excused_by="fixed_batch", follows=("shape.batch_axis",))
+def any_number_of_rows(case):
+    """It works for some numbers of rows only."""
+    if case.traits.fixed_batch:
+        return skipped("the trait `fixed_batch` is declared")
+    layer = case.fresh()
+    usual = [tuple(x.shape) for x in actual(case, layer)]
+    for inputs in _other_batches(case):
+        count = case.with_inputs(inputs).batch
+        with layer_code(f"calling it on a batch of {count}"):
+            found = [tuple(x.shape) for x in actual(case, layer, inputs)]
+        for one, other in zip(usual, found, strict=True):
+            per_row = [s[0] == n for s, n in ((one, case.batch), (other, count)) if s]
+            if len(one) != len(other) or one[1:] != other[1:] or len(set(per_row)) > 1:
+                return broken(
+                    f"{case.batch} rows give the shape {one}, {count} rows {other}",
+                    "the last, smaller batch of an epoch or a single prediction fails",
+                    "take the batch from ops.shape(x)[0]; squeeze named axes only",
+                    rows=count,
+                )
+
+
+def _few_batches(case):
+    try:
+        return any_number_of_rows(case) is not None
+    except LayerFailed:
+        return True
+
+
+@contract("shape.none_batch", follows=("shape.any_batch", "compile.jit"))
+def works_with_an_unknown_batch(case):
+    """A model with an unknown batch cannot be made of it, or then gives something else."""
+    if case.traits.fixed_batch:
+        return skipped("the trait `fixed_batch` is declared")
+    if _few_batches(case):
+        return skipped("it works for some batch sizes only: see shape.any_batch")
+    layer = case.fresh()
+    with layer_code("calling it on a symbolic input of unknown batch"):
+        model = case.functional(layer)
+    told = [tuple(s.shape) for s in keras.tree.flatten(model.outputs)]
+    for inputs in [case.inputs, *_other_batches(case)]:
+        expected = case.call(layer, inputs)
+        if not all(agrees(s, y.shape) for s, y in zip(told, expected, strict=True)):
+            return broken(
+                f"with an unknown batch it announces {told}, and returns "
+                f"{[y.shape for y in expected]}",
+                "a model built on it takes one batch size only",
+                "use ops.shape(x)[0] for the batch, or -1 in a reshape",
+                announced=told,
+            )
+
+
+@contract("shape.none_axes", needs="variable_axes")
+def works_with_unknown_lengths(case):
+    """It needs to know the length of an axis that is declared variable."""
+    axes = case.traits.variable_axes
+    layer = case.fresh()
+    with layer_code(f"calling it on a symbolic input with axes {axes} unknown"):
+        model = case.functional(layer, case.batch if case.traits.fixed_batch else None, axes)
+    told = [tuple(s.shape) for s in keras.tree.flatten(model.outputs)]
+    longest = max(x.shape[a] for x in keras.tree.flatten(case.inputs) for a in axes if a < x.ndim)
+    for length in (longest, longest + 1, 2 * longest + 1):
+        inputs = with_length(case.inputs, axes, length)
+        with layer_code(f"calling it with length {length} on axes {axes}"):
+            expected = case.call(layer, inputs)
+        if not all(agrees(s, y.shape) for s, y in zip(told, expected, strict=True)):
+            return broken(
+                f"with unknown axes {axes} it announces {told}; at length {length} it returns "
+                f"{[y.shape for y in expected]}",
+                "sequences of another length fail or are cut",
+                "compute_output_shape must give None where a length is unknown",
+                length=length,
+            )
+    with layer_code("running a model of unknown lengths"):
+        model(tensors(case.model_inputs()))

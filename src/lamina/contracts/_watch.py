@@ -1,0 +1,168 @@
+"""Watching what a layer does while it runs: variables made, random numbers drawn."""
+
+import contextlib
+import importlib
+import random
+import threading
+import weakref
+
+import keras
+import numpy as np
+
+from lamina.contracts._backends import BACKEND
+
+
+@contextlib.contextmanager
+def patched(owner, name, wrap):
+    """`owner.name` replaced by `wrap(original)` inside the scope."""
+    own = name in vars(owner) if isinstance(owner, type) else True
+    original = getattr(owner, name)
+    setattr(owner, name, wrap(original))
+    try:
+        yield
+    finally:
+        if own:
+            setattr(owner, name, original)
+        else:
+            delattr(owner, name)
+
+
+@contextlib.contextmanager
+def variables_made():
+    """Weak references to the Keras variables made inside the scope, by this thread."""
+    made, thread = [], threading.get_ident()
+
+    def wrap(original):
+        def init(self, *args, **kwargs):
+            original(self, *args, **kwargs)
+            if threading.get_ident() == thread:
+                made.append((weakref.ref(self), self.path))
+
+        return init
+
+    with patched(keras.Variable, "__init__", wrap):
+        yield made
+
+
+class Draws:
+    """Random draws seen in a scope.
+
+    Attributes:
+        seeds: (function, seed) of each draw whose seed could be seen; equal seeds, equal numbers.
+        generators: The Keras seed generators that were asked.
+        host: NumPy or Python generators made with a fixed seed while the layer ran.
+    """
+
+    def __init__(self):
+        self.seeds = []
+        self.generators = []
+        self.host = []
+
+    @property
+    def any(self):
+        return bool(self.seeds or self.generators or self.host)
+
+
+@contextlib.contextmanager
+def random_draws():
+    """Sees every draw through the backend's own functions, whatever way the layer came there."""
+    draws = Draws()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patched(keras.random.SeedGenerator, "next", _asked(draws)))
+        for owner in (np.random, random):
+            for name in ("default_rng", "RandomState", "Random"):
+                if hasattr(owner, name):
+                    stack.enter_context(patched(owner, name, _made(draws, name)))
+        for owner, name, place in _backend_draws():
+            stack.enter_context(patched(owner, name, _drawn(draws, name, place)))
+        yield draws
+
+
+def _asked(draws):
+    def wrap(original):
+        def next_seed(self, *args, **kwargs):
+            draws.generators.append(self)
+            return original(self, *args, **kwargs)
+
+        return next_seed
+
+    return wrap
+
+
+def _made(draws, name):
+    def wrap(original):
+        if isinstance(original, type):
+            # A subclass, so that isinstance() still holds for what libraries make.
+            def init(self, *args, **kwargs):
+                _note(draws, name, args, kwargs)
+                original.__init__(self, *args, **kwargs)
+
+            return type(name, (original,), {"__init__": init})
+
+        def make(*args, **kwargs):
+            _note(draws, name, args, kwargs)
+            return original(*args, **kwargs)
+
+        return make
+
+    return wrap
+
+
+def _note(draws, name, args, kwargs):
+    seed = args[0] if args else kwargs.get("seed")
+    if isinstance(seed, int):
+        draws.host.append((name, seed))
+
+
+def _drawn(draws, name, place):
+    def wrap(original):
+        def draw(*args, **kwargs):
+            seed = kwargs.get(place) if isinstance(place, str) else None
+            if seed is None and args:
+                seed = args[0]
+            value = _concrete(seed)
+            if value is not None:
+                draws.seeds.append((name, value))
+            return original(*args, **kwargs)
+
+        return draw
+
+    return wrap
+
+
+def _concrete(seed):
+    """The seed's numbers, or None where it is symbolic or absent."""
+    try:
+        if BACKEND == "jax" and not isinstance(seed, int):
+            jax = importlib.import_module("jax")
+            if jax.numpy.issubdtype(seed.dtype, jax.dtypes.prng_key):
+                seed = jax.random.key_data(seed)
+        return tuple(np.asarray(seed).astype("int64").ravel().tolist())
+    except Exception:
+        return None
+
+
+def _backend_draws():
+    if BACKEND == "tensorflow":
+        tf = importlib.import_module("tensorflow")
+        for name in dir(tf.random):
+            if name.startswith("stateless_"):
+                yield tf.random, name, "seed"
+        yield tf.nn.experimental, "stateless_dropout", "seed"
+        yield tf.random.experimental, "stateless_shuffle", "seed"
+    elif BACKEND == "jax":
+        jax = importlib.import_module("jax")
+        for name in (
+            "normal",
+            "uniform",
+            "bernoulli",
+            "truncated_normal",
+            "categorical",
+            "randint",
+        ):
+            yield jax.random, name, "key"
+        for name in ("gamma", "beta", "permutation", "gumbel", "choice", "exponential"):
+            yield jax.random, name, "key"
+    else:
+        torch = importlib.import_module("torch")
+        yield torch.Generator, "manual_seed", "seed"
