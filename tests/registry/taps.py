@@ -30,7 +30,7 @@ ROWS: list[Row] = [
         make=lambda: lamina.IntermediateOutput(keras.layers.Dense(2)),
         inputs=_series,
         oracle=_affine,
-        traits={"mask": "propagate", "variable_axes": (1,)},
+        traits={"mask": "propagate", "variable_axes": (1,), "output_dtype": (None, "input")},
     ),
     Row(
         "IntermediateOutput[nested]",
@@ -39,7 +39,11 @@ ROWS: list[Row] = [
         ),
         inputs=_series,
         oracle=lambda layer, x: [2 * x, x, x],
-        traits={"mask": "propagate", "variable_axes": (1,)},
+        traits={
+            "mask": "propagate",
+            "variable_axes": (1,),
+            "output_dtype": (None, "input", "input"),
+        },
         tolerance=0,
     ),
     Row(
@@ -47,7 +51,11 @@ ROWS: list[Row] = [
         make=lambda: lamina.IntermediateOutput(PairSum()),
         inputs=lambda rng: [_series(rng), np.arange(15, dtype="int32").reshape(3, 5, 1)],
         oracle=lambda layer, x: [x[0] + x[1], *x],
-        traits={"mask": "propagate", "variable_axes": (1,)},
+        traits={
+            "mask": "propagate",
+            "variable_axes": (1,),
+            "output_dtype": (None, "input", "input"),
+        },
         tolerance=0,
     ),
 ]

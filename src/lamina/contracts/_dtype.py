@@ -66,7 +66,8 @@ def _wrong(case, layer, found, floats):
     if "output_dtype" in case.traits:
         wanted = declared if isinstance(declared, tuple) else (declared,) * len(found)
         pairs = zip(wanted, found, strict=False)
-        known = [(w, f) for w, f in pairs if isinstance(w, str) and w != f]
+        pairs = [(layer.compute_dtype if w is None else w, f) for w, f in pairs]
+        known = [(w, f) for w, f in pairs if isinstance(w, str) and w not in (f, "input")]
         return known[0] if known else None
     for has in found:
         if keras.backend.is_float_dtype(has) and has != layer.compute_dtype:
@@ -156,7 +157,7 @@ def _too_large(arrays):
     return any(y.dtype.kind == "f" and y.size and np.abs(y).max() > 6e4 for y in arrays)
 
 
-@contract("dtype.close_to_float32", follows=("dtype.finite_in_half", "dtype.policy"))
+@contract("dtype.close_to_float32", slow=True, follows=("dtype.finite_in_half", "dtype.policy"))
 def bfloat16_is_close_to_float32(case):
     """In bfloat16 the output is far from the one in float32."""
     rounded = map_leaves(_rounded, case.inputs)

@@ -138,7 +138,12 @@ def gradients_are_finite(case):
 EPSILONS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
 
-@contract("grad.numeric", excused_by="surrogate_gradient", follows=("grad.exists", "dtype.policy"))
+@contract(
+    "grad.numeric",
+    excused_by="surrogate_gradient",
+    slow=True,
+    follows=("grad.exists", "dtype.policy"),
+)
 def the_gradient_is_the_derivative(case):
     """The gradient is not the derivative of the output."""
     if case.traits.surrogate_gradient or not case.traits.differentiable:

@@ -169,7 +169,8 @@ def masked_steps_do_not_matter(case):
         for what, fill in (("other numbers", _other), ("NaN", _nan)):
             inputs = _filled(case, mask, lambda x, fill=fill: fill(x, rng, case.traits))
             after, _ = flow(case, layer, mask, inputs)
-            pair = _visible(before, arrived, mask), _visible(after, arrived, mask)
+            shown = arrived if case.traits.mask != "propagate" else [mask] * len(arrived)
+            pair = _visible(before, shown), _visible(after, shown)
             if worst := difference(*pair):
                 return broken(
                     f"{what} at masked steps ({place}) change the output",
@@ -201,7 +202,7 @@ def _filled(case, mask, fill):
     return map_leaves(change, case.inputs)
 
 
-def _visible(outputs, arrived, mask):
+def _visible(outputs, arrived):
     """The outputs with their masked steps taken to 0."""
     found = []
     for y, m in zip(outputs, arrived, strict=True):

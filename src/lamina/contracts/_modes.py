@@ -135,7 +135,9 @@ def statistics_move_in_training(case):
     layer = case.ready()
     seeds = seed_ids(layer)
     own = [v for v in layer.non_trainable_variables if id(v) not in seeds]
-    if not own:
+    layers = [layer, *sub_layers(layer)]
+    has_mode = any("training" in getattr(x, "call_signature_parameters", ()) for x in layers)
+    if not own or not (has_mode or case.traits.stateful):
         if case.traits.stateful and not layer.variables:
             return broken("the trait `stateful` is declared, but it has no variables")
         return None
@@ -210,7 +212,7 @@ def eager_and_graph_agree(case):
     return _compiled_break(case, jit=BACKEND == "jax")
 
 
-@contract("compile.jit", excused_by="jit", follows=("state.no_python_mutation",))
+@contract("compile.jit", excused_by="jit", slow=True, follows=("state.no_python_mutation",))
 def compiles_under_xla(case):
     """It cannot be compiled, or computes something else when it is."""
     if not case.traits.jit:

@@ -32,7 +32,8 @@ class Traits:
         domain: `(low, high)`: the numbers that it takes, None where open; or words.
         differentiable: False: has no gradient, by design.
         surrogate_gradient: True: its gradient is not the derivative, by design.
-        output_dtype: The dtype of its output whatever the policy; or one an output.
+        output_dtype: The dtype of its output whatever the policy; `"input"`: as it comes in;
+            a tuple: one an output, None for the policy's.
         python_state: Names of attributes that a call may change; True for any.
         jit: False: cannot be compiled.
     """
