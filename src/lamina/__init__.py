@@ -3,7 +3,7 @@
 Importing it imports keras and nothing heavier.
 """
 
-from lamina.codec import CodebookDecoder, CustomDecoder
+from lamina.codec import CodebookDecoder, CustomDecoder, PackedSampleDecoder
 from lamina.contracts import CheckError, Report, Traits, check
 from lamina.taps import IntermediateOutput, IntermediateOutputLayer
 from lamina.temporal import LagDense, ThreePointDependency
@@ -17,6 +17,7 @@ __all__ = [
     "IntermediateOutput",
     "IntermediateOutputLayer",
     "LagDense",
+    "PackedSampleDecoder",
     "Report",
     "ThreePointDependency",
     "Traits",

@@ -7,6 +7,9 @@ from keras import ops
 
 from lamina._common._backend import is_exporting
 
+# Four sizes to an octave: at most a quarter more rows than asked for, and few compilations.
+_SIZES = [quarters << shift for shift in range(6, 28) for quarters in (4, 5, 6, 7)]
+
 
 def take_rows(table, index):
     """`table[index]`; `index` is known to lie inside the table.
@@ -21,21 +24,32 @@ def take_rows(table, index):
 
 
 def island(core):
-    """`core` compiled by XLA inside any TensorFlow graph; elsewhere, and in exports, as it is.
+    """`core(rows, *others)` compiled by XLA inside any TensorFlow graph.
 
-    XLA compiles anew for each shape: call it through shapes that are few, see `bucket`.
+    `core` treats every row (entry of axis 0) by itself and gives one row for each; what
+    else it takes is the same for all rows, and compiled in where it is a Python value. On other
+    backends and in exports it runs as it is.
+
+    XLA compiles anew for each number of rows. One that only the running graph knows is rounded up
+    to one of a few sizes (4 to an octave); the rows added are cut off again, which copies nothing.
     """
     compiled = None
 
     @functools.wraps(core)
-    def run(*args):
+    def run(x, *others):
         nonlocal compiled
         if keras.backend.backend() != "tensorflow" or is_exporting():
-            return core(*args)
-        if compiled is None:
-            import tensorflow as tf
+            return core(x, *others)
+        import tensorflow as tf
 
-            compiled = tf.function(core, jit_compile=True)
-        return compiled(*args)
+        if compiled is None:
+            compiled = tf.function(core, jit_compile=True, autograph=False)
+        if x.shape[0] is not None and not tf.executing_eagerly():
+            return compiled(x, *others)
+        count = tf.shape(x)[0]
+        sizes = tf.constant(_SIZES)
+        size = tf.reduce_min(tf.where(sizes >= count, sizes, _SIZES[-1]))
+        padding = [[0, tf.maximum(size - count, 0)], *[[0, 0]] * (len(x.shape) - 1)]
+        return compiled(tf.pad(x, padding), *others)[:count]
 
     return run

@@ -29,9 +29,13 @@ class CodeLayer(keras.layers.Layer):
     def step(self, x, state, mask=None):
         return self.call(x, mask=mask), state
 
-    def compute_output_spec(self, inputs, *args, **kwargs):
+    def check_inputs(self, inputs):
+        """A ValueError for inputs, symbolic ones too, that can never be decoded."""
         check_integer(inputs.dtype, self)
-        return super().compute_output_spec(inputs, *args, **kwargs)
+
+    def compute_output_spec(self, inputs, *args, **kwargs):
+        self.check_inputs(inputs)
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
 
 
 def check_integer(dtype, layer):

@@ -1,0 +1,61 @@
+"""Numbers that lie in bit fields of bytes: one arithmetic for every packed layout.
+
+A layout is a tuple of numbers, each a tuple of parts from the least to the most significant; a
+part `(byte, low, bits)` is that many bits of that byte from bit `low` on, 0 the least significant.
+Division and remainder stand for shift and mask, since they export to LiteRT and ONNX.
+"""
+
+import numpy as np
+from keras import ops
+
+SIGNS = (False, True, "offset")
+
+
+def width(parts):
+    """Bits of a number."""
+    return sum(bits for _, _, bits in parts)
+
+
+def unpack(data, layout, signed):
+    """uint8 `(..., bytes)` -> int32 `(..., numbers)`.
+
+    `signed`: False, True (two's complement) or "offset" (the middle of the range is 0).
+    """
+    columns = {}
+    for byte in sorted({part[0] for parts in layout for part in parts}):
+        columns[byte] = ops.cast(data[..., byte], "int32")
+    return ops.stack([_number(columns, parts, signed) for parts in layout], axis=-1)
+
+
+def pack(values, layout, signed, size):
+    """Integers `(rows, numbers)` -> uint8 `(rows, size)`, in NumPy; the inverse of `unpack`."""
+    values = np.asarray(values, "int64")
+    data = np.zeros((len(values), size), "uint8")
+    for column, parts in zip(values.T, layout, strict=True):
+        column = column + ((1 << width(parts) - 1) if signed == "offset" else 0)
+        for byte, low, bits in parts:
+            data[:, byte] |= ((column % (1 << bits)) << low).astype("uint8")
+            column = column >> bits
+    return data
+
+
+def limits(bits, signed):
+    """Smallest and largest number of so many bits."""
+    return (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+
+
+def _number(columns, parts, signed):
+    """The sum of the parts. The sign lies in the top part: nothing leaves int32."""
+    total, weight = 0, 1
+    for position, (byte, low, bits) in enumerate(parts):
+        part = columns[byte]
+        if low:
+            part = ops.floor_divide(part, 1 << low)
+        if low + bits < 8:
+            part = ops.mod(part, 1 << bits)
+        if signed and position == len(parts) - 1:
+            half = 1 << bits - 1
+            part = part - half if signed == "offset" else ops.mod(part + half, 2 * half) - half
+        total = total + part * weight
+        weight <<= bits
+    return total
