@@ -27,11 +27,14 @@ def all_close(ours, theirs, tolerance):
 
 
 def functional_model(layer, inputs, variable_axes=()):
-    """A Functional model of `layer` alone; batch and `variable_axes` unknown."""
+    """A Functional model of `layer` alone, outputs in one flat list; batch and `variable_axes`
+    unknown.
+    """
 
-    def symbolic(x):
+    def symbolic(i, x):
         shape = [None if axis + 1 in variable_axes else n for axis, n in enumerate(x.shape[1:])]
-        return keras.Input(shape, dtype=x.dtype.name)
+        return keras.Input(shape, dtype=x.dtype.name, name=f"input_{i}")
 
-    symbols = keras.tree.map_structure(symbolic, inputs)
-    return keras.Model(symbols, layer(symbols))
+    flat = [symbolic(i, x) for i, x in enumerate(as_list(inputs))]
+    symbols = keras.tree.pack_sequence_as(inputs, flat)
+    return keras.Model(symbols, as_list(layer(symbols)))
