@@ -8,7 +8,7 @@ from lamina._common import received
 SHAPE = "`(batch, time, features)`"
 
 
-def check_features(layer, input_shape):
+def check_features(layer, input_shape) -> int:
     """The number of features of an input shape, or a ValueError that says what is wrong."""
     shape = tuple(input_shape)
     name = type(layer).__name__

@@ -139,10 +139,12 @@ class LagDense(FiniteMemory):
         return self._activate(ops.conv(seen, kernel, padding="valid"))
 
     def _from_taps(self, taps):
+        taps = taps(self.lags)
         batch, n = ops.shape(taps)[:2]
         window = len(self.lags) * self.features
         kernel = ops.reshape(self.kernel, (window, self.units))
-        y = ops.matmul(ops.reshape(taps, (batch * n, window)), kernel)
+        # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
+        y = ops.einsum("nw,wu->nu", ops.reshape(taps, (batch * n, window)), kernel)
         return self._activate(ops.reshape(y, (batch, n, self.units)))
 
     def _activate(self, y):

@@ -4,15 +4,15 @@ import keras
 from keras import ops
 
 from lamina._common import received
+from lamina.temporal import _segments as segments
 from lamina.temporal._inputs import check_features, mask_of, real_input
-from lamina.temporal._scan import scan_time
 
 
 class FiniteMemory(keras.layers.Layer):
     """A causal layer whose output at t reads the inputs at t - lag, for each of `lags`.
 
-    A subclass says what it does with them: `_from_taps(taps)`, where `taps` is
-    `(batch, n, len(lags), features)`; and, where something is faster than gathering them,
+    A subclass says what it does with them: `_from_taps(taps)`, where `taps(lags)` gathers them as
+    `(batch, n, len(lags), features)`; and, where something is faster than gathering,
     `_from_seen(seen, n)`, where `seen` holds the past and, after it, the block of n steps.
     """
 
@@ -64,16 +64,16 @@ class FiniteMemory(keras.layers.Layer):
             x = ops.where(mask[..., None], x, ops.zeros((), x.dtype))
         n = ops.shape(x)[1]
         seen = ops.concatenate([state["past"], x], axis=1)
+        after = {}
         if reset is not None:
-            y, state = self._with_resets(seen, n, state, mask, ops.cast(reset, "bool"))
-        elif self.initial == "edge":
-            seen, started = self._edge_before_first(seen, n, state["started"], mask)
-            y, state = self._from_seen(seen, n), {"past": seen[:, n:], "started": started}
+            y, after = self._with_resets(seen, n, state, mask, ops.cast(reset, "bool"))
         else:
-            y, state = self._from_seen(seen, n), {"past": seen[:, n:]}
+            if self.initial == "edge":
+                seen, after["started"] = self._edge_before_first(seen, n, state["started"], mask)
+            y, after["past"] = self._from_seen(seen, n), seen[:, n:]
         if mask is not None:
             y = ops.where(mask[..., None], y, ops.zeros((), y.dtype))
-        return y, state
+        return y, after
 
     def call(self, inputs, mask=None, reset=None):
         mask = mask_of(inputs) if mask is None else mask
@@ -82,59 +82,44 @@ class FiniteMemory(keras.layers.Layer):
 
     def _from_seen(self, seen, n):
         """Outputs of the last n steps of `seen`."""
-        return self._from_taps(self._taps(seen, n))
+        places = max(self.lags) + ops.arange(n)
 
-    def _taps(self, seen, n):
-        """`seen` at every lag of the last n steps: `(batch, n, len(lags), features)`."""
-        places = max(self.lags) + ops.arange(n)[:, None] - ops.convert_to_tensor(self.lags, "int32")
-        return ops.take(seen, places, axis=1)
+        def taps(lags):
+            return ops.take(seen, _back(places, lags), axis=1)
+
+        return self._from_taps(taps)
 
     def _edge_before_first(self, seen, n, started, mask):
-        """Rows that start in this block: their first valid sample, also before it."""
-        valid = _valid(seen, n, mask)
-        first = max(self.lags) + ops.argmax(valid, axis=1)[:, None]
-        places = ops.arange(ops.shape(seen)[1])[None]
-        before = ops.logical_and(ops.logical_not(started)[:, None], places < first)
-        seen = ops.where(before[..., None], _at(seen, first), seen)
-        return seen, ops.logical_or(started, ops.any(valid, axis=1))
+        """`seen` with, before the first valid sample of a row, that sample."""
+        mask = segments.all_valid(seen[:, max(self.lags) :]) if mask is None else mask
+        first = segments.first_valid_in_row(n, max(self.lags), started, mask)
+        before = ops.arange(ops.shape(seen)[1]) < first
+        seen = ops.where(before[..., None], segments.at(seen, first), seen)
+        return seen, first[:, 0] < max(self.lags) + n
 
     def _with_resets(self, seen, n, state, mask, reset):
         """As `_from_seen`, but no step sees what came before the last reset of its row."""
         memory = max(self.lags)
-        places = memory + ops.arange(n + 1)  # of each step, and of the next block's first one
-        marks = ops.where(ops.pad(reset, [[0, 0], [0, 1]]), places, 0)
-        first = scan_time(ops.maximum, marks, 0)  # the oldest place that belongs to the step
+        first = segments.begins(reset, n, memory)
         fill = ops.zeros((1, 1, 1), seen.dtype)
         after = {}
         if self.initial == "edge":
-            first = self._first_valid(first, seen, n, state["started"], mask)
-            fill = _at(seen, first)
+            mask = segments.all_valid(reset) if mask is None else mask
+            first = segments.first_valid(first, n, memory, state["started"], mask)
+            fill = segments.at(seen, first)
             after["started"] = first[:, -1] < memory + n
-        places = places[:n, None] - ops.convert_to_tensor(self.lags, "int32")
-        own = places >= first[:, :n, None]
-        taps = ops.where(own[..., None], ops.take(seen, places, axis=1), fill[:, :n, None])
+        places = memory + ops.arange(n)
+
+        def taps(lags):
+            back = _back(places, lags)
+            own = back >= first[:, :n, None]
+            return ops.where(own[..., None], ops.take(seen, back, axis=1), fill[:, :n, None])
+
         own = n + ops.arange(memory) >= first[:, -1:]
         after["past"] = ops.where(own[..., None], seen[:, n:], fill[:, -1:])
         return self._from_taps(taps), after
 
-    def _first_valid(self, first, seen, n, started, mask):
-        """The place of the first valid sample at or after each of `first`."""
-        memory = max(self.lags)
-        valid = ops.where(_valid(seen, n, mask), memory + ops.arange(n + 1), memory + n)
-        valid = ops.flip(scan_time(ops.minimum, ops.flip(valid, axis=1), memory + n), axis=1)
-        unbroken = ops.where(started[:, None], 0, valid[:, :1])
-        here = ops.take_along_axis(valid, ops.maximum(first - memory, 0), axis=1)
-        return ops.where(first == 0, unbroken, here)
 
-
-def _valid(seen, n, mask):
-    """Which of the n steps are valid, and a last one that is not: no row is ever empty."""
-    if mask is None:
-        mask = ops.ones((ops.shape(seen)[0], n), "bool")
-    return ops.pad(mask, [[0, 0], [0, 1]])
-
-
-def _at(seen, places):
-    """`seen` at `places` `(batch, k)`; 0 just past its end."""
-    padded = ops.pad(seen, [[0, 0], [0, 1], [0, 0]])
-    return ops.take_along_axis(padded, places[..., None], axis=1)
+def _back(places, lags):
+    """Each of `places` less each of `lags`: `(n, len(lags))`."""
+    return places[:, None] - ops.convert_to_tensor(lags, "int32")

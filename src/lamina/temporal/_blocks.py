@@ -1,0 +1,97 @@
+"""A state-space filter over whole sequences, block by block (see `_state_space`)."""
+
+from keras import ops
+
+# Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
+
+
+def run(tables, x, state, reset=None):
+    """Outputs `(batch, n, features)` of `x` after `state` `(batch, features, s)`; the new state.
+
+    `tables` are those of `block_tables` for blocks of L steps. A step where `reset` `(batch, n)`
+    is true starts from a state of zeros. `x` must be finite.
+    """
+    length = tables["impulse"].shape[0]
+    batch, n, features = ops.shape(x)
+    blocks = n // length + 1
+    rest = n - (blocks - 1) * length  # steps in the last block, 0 to L - 1
+    spare = blocks * length - n
+    x = ops.transpose(ops.pad(x, [[0, 0], [0, spare], [0, 0]]), (0, 2, 1))
+    x = ops.reshape(x, (batch, features, blocks, length))
+    epochs = None
+    if reset is not None:
+        epochs = ops.cumsum(ops.cast(ops.pad(reset, [[0, 0], [0, spare]]), "int32"), axis=1)
+        epochs = ops.reshape(epochs, (batch, blocks, length))
+        before = ops.pad(epochs[:, :-1, -1:], [[0, 0], [1, 0], [0, 0]])
+        epochs = epochs - before  # resets since the block began
+    reach = ops.flip(tables["reach"], axis=0)
+    states = _states(tables, _given(x, reach, epochs), state, epochs)
+    y = _outputs(tables, x, states, epochs)
+    y = ops.reshape(y, (batch, features, blocks * length))[:, :, :n]
+
+    # The state after the last, unfinished block.
+    shifted = ops.concatenate([reach, ops.zeros_like(reach)], axis=0)
+    shifted = shifted[length - rest : 2 * length - rest]
+    last = None if epochs is None else epochs[:, -1:]
+    kept = ops.einsum("bfs,us->bfu", states[:, :, -1], tables["powers"][rest])
+    if last is not None:
+        kept = ops.where(last[:, :, -1:] == 0, kept, ops.zeros_like(kept))
+    return ops.transpose(y, (0, 2, 1)), kept + _given(x[:, :, -1:], shifted, last)[:, :, 0]
+
+
+def _given(x, reach, epochs):
+    """What each block adds to the state at its end: `(batch, features, blocks, s)`."""
+    if epochs is not None:
+        x = ops.where((epochs == epochs[:, :, -1:])[:, None], x, ops.zeros_like(x))
+    return ops.einsum("bfkl,ls->bfks", x, reach)
+
+
+def _states(tables, given, state, epochs):
+    """The state at the start of every block, by doubling."""
+    sums = ops.concatenate([state[:, :, None], given[:, :, :-1]], axis=2)
+    blocks = ops.shape(sums)[2]
+    own = ops.ones((1, 1, blocks, 1), "bool")
+    if epochs is not None:
+        own = ops.pad(epochs[:, :-1, -1:] == 0, [[0, 0], [1, 0], [0, 0]])[:, None]
+
+    def one_pass(level, shift, own, sums):
+        jump = ops.take(tables["jumps"], level, axis=0)
+        earlier = ops.einsum("bfks,us->bfku", sums[:, :, : blocks - shift], jump)
+        earlier = ops.concatenate([ops.zeros_like(sums[:, :, :shift]), earlier], axis=2)
+        sums = sums + ops.where(own, earlier, ops.zeros_like(earlier))
+        before = ops.zeros_like(own[:, :, :shift])
+        return ops.logical_and(
+            own, ops.concatenate([before, own[:, :, : blocks - shift]], axis=2)
+        ), sums
+
+    if isinstance(blocks, int):
+        level = 0
+        while 2**level < blocks:
+            own, sums = one_pass(level, 2**level, own, sums)
+            level += 1
+        return sums
+
+    # Only a TensorFlow graph has an unknown length.
+    def body(level, shift, own, sums):
+        new_own, new_sums = one_pass(level, shift, own, sums)
+        new_own = ops.reshape(new_own, ops.shape(own))
+        return level + 1, shift * 2, new_own, ops.reshape(new_sums, ops.shape(sums))
+
+    start = (ops.convert_to_tensor(0, "int32"), ops.convert_to_tensor(1, "int32"), own, sums)
+    return ops.while_loop(lambda level, shift, *_: shift < blocks, body, start)[3]
+
+
+def _outputs(tables, x, states, epochs):
+    """`(batch, features, blocks, L)`."""
+    impulse = tables["impulse"]
+    length = impulse.shape[0]
+    lag = ops.arange(length)[:, None] - ops.arange(length)
+    toeplitz = ops.take(impulse, ops.maximum(lag, 0), axis=0)
+    toeplitz = ops.where(lag >= 0, toeplitz, ops.zeros_like(toeplitz))
+    seen = ops.einsum("bfks,ls->bfkl", states, tables["see"])
+    if epochs is None:
+        return ops.einsum("bfkj,ij->bfki", x, toeplitz) + seen
+    same = epochs[:, :, :, None] == epochs[:, :, None, :]
+    own = ops.where(same, toeplitz, ops.zeros_like(toeplitz))
+    seen = ops.where((epochs == 0)[:, None], seen, ops.zeros_like(seen))
+    return ops.einsum("bfkj,bkij->bfki", x, own) + seen

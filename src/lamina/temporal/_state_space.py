@@ -1,0 +1,112 @@
+"""Second-order sections as one state-space system, in blocks.
+
+A block of L steps is one matrix product: its outputs are a Toeplitz matrix (the impulse response)
+times its inputs plus what the state before it still gives. Only the state goes from block to
+block. Written once for NumPy (fixed coefficients, float64) and for `keras.ops` (trained ones):
+`xp` is either.
+"""
+
+import numpy as np
+
+
+def section(coefficients, xp=np):
+    """A, B, C, D of one section `(b0, b1, b2, a0 = 1, a1, a2)`."""
+    b0, b1, b2, _, a1, a2 = (coefficients[i : i + 1] for i in range(6))
+    zero, one = xp.zeros_like(b0), xp.ones_like(b0)
+    a = xp.stack([xp.concatenate([-a1, -a2]), xp.concatenate([one, zero])])
+    return a, xp.stack([one, zero]), xp.stack([b1 - b0 * a1, b2 - b0 * a2], axis=1), b0[None]
+
+
+def joined(first, second, xp=np):
+    """The system that feeds the output of `first` to `second`."""
+    if first is None:
+        return second
+    (a1, b1, c1, d1), (a2, b2, c2, d2) = first, second
+    upper = xp.zeros((a1.shape[0], a2.shape[0]), dtype=a1.dtype)
+    top = xp.concatenate([a1, upper], axis=1)
+    a = xp.concatenate([top, xp.concatenate([_mm(b2, c1, xp), a2], axis=1)], axis=0)
+    b = xp.concatenate([b1, _mm(b2, d1, xp)], axis=0)
+    c = xp.concatenate([_mm(d2, c1, xp), c2], axis=1)
+    return a, b, c, _mm(d2, d1, xp)
+
+
+def _mm(a, b, xp):
+    # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
+    return xp.einsum("...ij,jk->...ik", a, b)
+
+
+def balanced(sos):
+    """The sections `(sections, 6)` one after the other, in a well-scaled state: one that
+    is reached and seen equally well in every direction.
+
+    In float32 this keeps the rounding of poles near the unit circle small. States that are
+    neither reached nor seen are left out: a section that only scales has none. Each section is
+    balanced before the whole is: the Gramians of a raw cascade are too badly scaled for float64.
+    """
+    whole = None
+    for coefficients in sos:
+        part = section(coefficients)
+        whole = joined(whole, transformed(part, balancing(part)))
+        whole = transformed(whole, balancing(whole))
+    return whole
+
+
+def balancing(system):
+    """The change of state that balances `system`."""
+    a, b, c, _ = system
+    reached = _factor(_gramian(a, b @ b.T))
+    seen = _factor(_gramian(a.T, c.T @ c))
+    u, sigma, vt = np.linalg.svd(seen.T @ reached)
+    keep = max(1, int(np.sum(sigma > 1e-15 * sigma[0])))
+    scale = 1 / np.sqrt(np.maximum(sigma[:keep], 1e-300))
+    return reached @ vt[:keep].T * scale, (u[:, :keep] * scale).T @ seen.T
+
+
+def _gramian(a, q):
+    """sum_k A^k Q A'^k, by doubling."""
+    while True:
+        step = a @ q @ a.T
+        q, a = q + step, a @ a
+        if np.abs(step).max(initial=0) <= 1e-17 * np.abs(q).max(initial=0):
+            return q
+
+
+def _factor(q):
+    values, vectors = np.linalg.eigh((q + q.T) / 2)
+    return vectors * np.sqrt(np.maximum(values, 0))
+
+
+def transformed(system, change, xp=np):
+    """`system` in the state z, where the old state is `change[0] @ z`."""
+    a, b, c, d = system
+    back, forth = change
+    a = _mm(_mm(forth, a, xp), back, xp)
+    return a, _mm(forth, b, xp), _mm(c, back, xp), d
+
+
+def block_tables(system, length, levels, xp=np):
+    """What blocks of `length` (a power of two) steps need.
+
+    Returns a dict: `powers` `(length + 1, s, s)` A^0..A^length; `reach` `(length, s)` A^i B;
+    `see` `(length, s)` C A^i; `impulse` `(length,)`; `jumps` `(levels, s, s)` A^(length 2^j).
+    """
+    a, b, c, d = system
+    states = a.shape[0]
+    eye = xp.eye(states, dtype=a.dtype)[None]
+    powers, last = eye, a
+    while powers.shape[0] < length:
+        powers = xp.concatenate([powers, _mm(powers, last, xp)], axis=0)
+        last = _mm(last, last, xp)
+    jumps = [last]
+    for _ in range(levels - 1):
+        jumps.append(_mm(jumps[-1], jumps[-1], xp))
+    reach = _mm(powers, b, xp)[:, :, 0]
+    see = xp.einsum("si,kij->skj", c, powers)[0]
+    impulse = xp.concatenate([d[0], _mm(see, b, xp)[: length - 1, 0]])
+    return {
+        "powers": xp.concatenate([powers, jumps[0][None]], axis=0),
+        "reach": reach,
+        "see": see,
+        "impulse": impulse,
+        "jumps": xp.stack(jumps),
+    }
