@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import scipy.signal
 
 import lamina
 from tests.registry._row import Row
@@ -45,5 +46,43 @@ ROWS: list[Row] = [
         inputs=signal,
         traits=LOOKS_BACK,
         oracle=conv1d,
+    ),
+    Row(
+        "Delay",
+        make=lambda: lamina.Delay(3),
+        inputs=signal,
+        traits=LOOKS_BACK,
+        oracle=lambda layer, x: np.pad(x, [(0, 0), (3, 0), (0, 0)])[:, : x.shape[1]],
+        tolerance=0,
+    ),
+    Row(
+        "FIRFilter",
+        make=lambda: lamina.FIRFilter.design(7, 0.3),
+        inputs=signal,
+        traits=LOOKS_BACK,
+        oracle=lambda layer, x: scipy.signal.lfilter(layer.coefficients, 1, x, axis=1),
+    ),
+    Row(
+        "FIRFilter[trainable]",
+        make=lambda: lamina.FIRFilter([[0.5, 1], [0.25, -1], [2, 0]], trainable=True),
+        inputs=signal,
+        traits=LOOKS_BACK,
+        oracle=lambda layer, x: np.stack(
+            [scipy.signal.lfilter(layer.coefficients[:, i], 1, x[..., i]) for i in (0, 1)], 2
+        ),
+    ),
+    Row(
+        "Biquad",
+        make=lambda: lamina.Biquad.design(4, [0.05, 0.4], "bandpass"),
+        inputs=signal,
+        traits=LOOKS_BACK,
+        oracle=lambda layer, x: scipy.signal.sosfilt(layer.sos, x, axis=1),
+    ),
+    Row(
+        "Biquad[trainable]",
+        make=lambda: lamina.Biquad.design(3, 0.2, trainable=True),
+        inputs=signal,
+        traits=LOOKS_BACK,
+        oracle=lambda layer, x: scipy.signal.sosfilt(layer.sos, x, axis=1),
     ),
 ]

@@ -49,3 +49,23 @@ def stream(layer, x, split, mask=None, reset=None):
         pieces.append(to_numpy(y))
         begin += length
     return np.concatenate(pieces, axis=1)
+
+
+def segments(function, x, mask=None, reset=None, initial="zeros"):
+    """`function` `(time, features) -> (time, units)` on each piece of each row between resets.
+
+    A masked sample is 0 and so is its output; with `initial="edge"` what comes before the first
+    valid sample of a piece is left out.
+    """
+    mask = np.ones(x.shape[:2], bool) if mask is None else mask
+    reset = np.zeros(x.shape[:2], bool) if reset is None else reset
+    y = np.zeros((*x.shape[:2], function(x[0, :1]).shape[-1]), x.dtype)
+    for b in range(len(x)):
+        starts = sorted({0, x.shape[1], *np.flatnonzero(reset[b])})
+        for begin, end in zip(starts[:-1], starts[1:], strict=True):
+            valid = np.flatnonzero(mask[b, begin:end])
+            if initial == "edge":
+                begin += valid[0] if valid.size else end - begin
+            kept = mask[b, begin:end, None]
+            y[b, begin:end] = np.where(kept, function(np.where(kept, x[b, begin:end], 0)), 0)
+    return y

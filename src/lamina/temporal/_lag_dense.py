@@ -6,11 +6,12 @@ import keras
 from keras import ops
 
 from lamina._common import positive_integer, received, register
+from lamina.temporal._int8 import Int8Kernel
 from lamina.temporal._memory import FiniteMemory
 
 
 @register
-class LagDense(FiniteMemory):
+class LagDense(Int8Kernel, FiniteMemory):
     """A dense layer over the samples at chosen lags.
 
         y[t] = activation(sum_i x[t - lags[i]] @ kernel[i] + bias)
@@ -105,20 +106,24 @@ class LagDense(FiniteMemory):
     def _with_lags(cls, units, lags, config):
         return cls.from_config({**config, "units": units, "lags": lags})
 
+    @property
+    def columns(self):
+        """Columns of the kernel."""
+        return self.units
+
     def build(self, input_shape):
         super().build(input_shape)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(len(self.lags), self.features, self.units),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
+        self.add_kernel(
+            (len(self.lags), self.features, self.columns),
+            self.kernel_initializer,
+            self.kernel_regularizer,
+            self.kernel_constraint,
         )
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
                 name="bias",
-                shape=(self.units,),
+                shape=(self.columns,),
                 initializer=self.bias_initializer,
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
@@ -130,7 +135,7 @@ class LagDense(FiniteMemory):
         # A convolution needs consecutive lags, and refuses an output of no steps.
         if oldest - newest + 1 != len(self.lags) or (isinstance(n, int) and n == 0):
             return super()._from_seen(seen, n)
-        kernel = ops.convert_to_tensor(self.kernel)
+        kernel = self.kernel_values()
         if tuple(oldest_first) != self.lags:
             order = [self.lags.index(lag) for lag in oldest_first]
             kernel = ops.take(kernel, ops.convert_to_tensor(order, "int32"), axis=0)
@@ -142,14 +147,14 @@ class LagDense(FiniteMemory):
         taps = taps(self.lags)
         batch, n = ops.shape(taps)[:2]
         window = len(self.lags) * self.features
-        kernel = ops.reshape(self.kernel, (window, self.units))
+        kernel = ops.reshape(self.kernel_values(), (window, self.columns))
         # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
         y = ops.einsum("nw,wu->nu", ops.reshape(taps, (batch * n, window)), kernel)
-        return self._activate(ops.reshape(y, (batch, n, self.units)))
+        return self._activate(ops.reshape(y, (batch, n, self.columns)))
 
     def _activate(self, y):
         if self.bias is not None:
-            y = ops.add(y, ops.convert_to_tensor(self.bias))
+            y = ops.add(y, ops.cast(self.bias, self.compute_dtype))
         return self.activation(y)
 
     def compute_output_shape(self, input_shape):

@@ -1,0 +1,66 @@
+"""A gated dense layer over chosen lags."""
+
+import keras
+from keras import ops
+
+from lamina._common import positive_integer, register
+from lamina.temporal._lag_dense import LagDense
+
+
+@register
+class GatedLagDense(LagDense):
+    """A `LagDense` whose outputs pass through gates that look at the same lags.
+
+        y[t] = tanh(V . x + v) * sigmoid(W . x + w),  V . x = sum_i x[t - lags[i]] @ V[i]
+
+    Args:
+        units: Outputs per time step.
+        lags: How many steps back to look: distinct integers, 0 for the current sample.
+        activation: Of the part that is gated; tanh by default. The gate is a sigmoid.
+        **kwargs: The other arguments of `LagDense`. `kernel` is `(len(lags), features,
+            2 * units)` and `bias` `(2 * units,)`: first what is gated, then the gates.
+
+    Input shape:
+        `(batch, time, features)`. Any of batch and time may be unknown or 0. `call` also takes
+        `reset` `(batch, time)`: where it is true, the row starts anew at that sample.
+
+    Output shape:
+        `(batch, time, units)`.
+
+    Masking:
+        As `LagDense`: a masked sample counts as 0, its own output is 0, the mask passes on.
+
+    Streaming:
+        As `LagDense`. Receptive field: `max(lags) + 1`.
+
+    Raises:
+        ValueError: as `LagDense`.
+
+    Example:
+        >>> GatedLagDense(3, lags=(0, 1, 2))(np.zeros((2, 5, 4))).shape
+        (2, 5, 3)
+
+    Reference:
+        van den Oord et al., WaveNet (2016), equation 2, without conditioning.
+    """
+
+    def __init__(self, units, lags, activation="tanh", **kwargs):
+        positive_integer("units", units, "the number of outputs per time step")
+        super().__init__(units, lags, activation=activation, **kwargs)
+
+    @property
+    def columns(self):
+        """Columns of the kernel: what is gated and the gates."""
+        return 2 * self.units
+
+    def _activate(self, y):
+        if self.bias is not None:
+            y = ops.add(y, ops.cast(self.bias, self.compute_dtype))
+        return self.activation(y[..., : self.units]) * keras.activations.sigmoid(
+            y[..., self.units :]
+        )
+
+    @classmethod
+    def from_conv1d(cls, layer):
+        """Not for this layer: a convolution has no gates."""
+        raise ValueError("`from_conv1d` makes a `LagDense`: a convolution has no gates.")

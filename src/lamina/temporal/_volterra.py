@@ -1,0 +1,222 @@
+"""A second-order Volterra series."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+from lamina._common import positive_integer, received, register
+from lamina.temporal._memory import FiniteMemory
+
+
+@register
+class Volterra(FiniteMemory):
+    """A linear filter and every product of two entries of the window: lags and channels alike.
+
+        y[t] = activation(sum_i h[i] z[i] + sum_{i <= j} q[i, j] z[i] z[j] + bias)
+
+    with the window z = (x[t], x[t-1], ..., x[t-memory+1]), all features of one step after the
+    other: z[lag * features + feature]. With `rank` the products are sum_q (a_q . z)(b_q . z).
+
+    Args:
+        units: Outputs per time step.
+        memory: Steps of the window, the current one included.
+        order: 2; or 1 for the linear part alone.
+        rank: Products of two linear forms per unit instead of all pairs: fewer weights.
+        activation: As in `keras.layers.Dense`; none by default.
+        use_bias: Whether to add a bias.
+        initial: What was before the first sample: `"zeros"`, or `"edge"` for the row's first
+            valid sample repeated.
+        kernel_initializer: Of `linear` `(memory * features, units)`, and of `left` and `right`
+            `(memory * features, units * rank)` where there is a `rank`.
+        quadratic_initializer: Of `quadratic` `(pairs, units)`: pair (i, j), i <= j, in the order
+            of `numpy.triu_indices`, each unordered pair once.
+
+    Input shape:
+        `(batch, time, features)`. Any of batch and time may be unknown or 0. `call` also takes
+        `reset` `(batch, time)`: where it is true, the row starts anew at that sample.
+
+    Output shape:
+        `(batch, time, units)`.
+
+    Masking:
+        A masked sample counts as 0 and time goes on; its own output is 0. The mask passes on.
+
+    Streaming:
+        State `past`: `(batch, memory - 1, features)`; with `initial="edge"` also `started`:
+        `(batch,)`. Receptive field: `memory`.
+
+    Raises:
+        ValueError: if `units`, `memory` or `rank` is not a positive integer, or if `order` is
+            neither 1 nor 2.
+
+    Example:
+        >>> layer = Volterra(1, memory=2, kernel_initializer="zeros", quadratic_initializer="ones")
+        >>> layer(np.array([[[1.0], [2.0], [3.0]]]))[0, :, 0]
+        [1.0, 7.0, 19.0]
+
+    Reference:
+        Mathews and Sicuranza, Polynomial Signal Processing (2000), chapter 2.
+    """
+
+    def __init__(
+        self,
+        units,
+        memory,
+        order=2,
+        rank=None,
+        activation=None,
+        use_bias=True,
+        initial="zeros",
+        kernel_initializer="glorot_uniform",
+        quadratic_initializer="zeros",
+        **kwargs,
+    ):
+        memory = positive_integer("memory", memory, "the steps of the window")
+        super().__init__(lags=range(memory), initial=initial, **kwargs)
+        if order not in (1, 2):
+            raise ValueError(
+                "`order` must be 1 (linear) or 2 (with products of two); for products of three "
+                f"stack two layers. {received('order', order)}"
+            )
+        self.units = positive_integer("units", units, "the number of outputs per time step")
+        self.memory = memory
+        self.order = order
+        if rank is not None:
+            rank = positive_integer("rank", rank, "the number of products per unit")
+        self.rank = rank
+        self.activation = keras.activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.quadratic_initializer = keras.initializers.get(quadratic_initializer)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        window = self.memory * self.features
+        self.linear = self._weight("linear", (window, self.units), self.kernel_initializer)
+        if self.order == 2 and self.rank is None:
+            pairs = window * (window + 1) // 2
+            shape, start = (pairs, self.units), self.quadratic_initializer
+            self.quadratic = self._weight("quadratic", shape, start)
+        elif self.order == 2:
+            shape = (window, self.units * self.rank)
+            self.left = self._weight("left", shape, self.kernel_initializer)
+            self.right = self._weight("right", shape, self.kernel_initializer)
+        self.bias = self._weight("bias", (self.units,), "zeros") if self.use_bias else None
+
+    def _weight(self, name, shape, initializer):
+        return self.add_weight(name=name, shape=shape, initializer=initializer)
+
+    def _from_seen(self, seen, n):
+        if isinstance(n, int) and n == 0:
+            return super()._from_seen(seen, n)
+        y = _convolved(seen, self._by_lag(self.linear, self.units))
+        if self.order == 2 and self.rank is None:
+            steps = ops.shape(seen)[1]
+            for delay, kernel in self._kernels():
+                now, then = seen[:, delay:], seen[:, : steps - delay]
+                y = y + _convolved(_products(now, then, delay), kernel)
+        elif self.order == 2:
+            columns = self.units * self.rank
+            left = _convolved(seen, self._by_lag(self.left, columns))
+            y = y + self._summed(left * _convolved(seen, self._by_lag(self.right, columns)))
+        return self._activate(y)
+
+    def _from_taps(self, taps):
+        taps = taps(self.lags)
+        batch, n = ops.shape(taps)[:2]
+        z = ops.reshape(taps, (batch, n, self.memory * self.features))
+        y = _product(z, self._cast(self.linear))
+        if self.order == 2 and self.rank is None:
+            for delay, kernel in self._kernels():
+                now, then = taps[:, :, : self.memory - delay], taps[:, :, delay:]
+                size = kernel.shape[0] * kernel.shape[1]
+                pairs = ops.reshape(_products(now, then, delay), (batch, n, size))
+                y = y + _product(pairs, ops.reshape(kernel, (size, self.units)))
+        elif self.order == 2:
+            left = _product(z, self._cast(self.left))
+            y = y + self._summed(left * _product(z, self._cast(self.right)))
+        return self._activate(y)
+
+    def _kernels(self):
+        """For each delay between two entries: the weights of its pairs, `(lags, pairs, units)`.
+
+        Pairs of one delay are one product series, filtered: lag a of x[t] x[t - delay] is the
+        pair of lags a and a + delay.
+        """
+        weights = self._cast(self.quadratic)
+        for delay, places in _pair_places(self.memory, self.features):
+            kernel = ops.take(weights, ops.convert_to_tensor(places.ravel()), axis=0)
+            yield delay, ops.reshape(kernel, (*places.shape, self.units))
+
+    def _by_lag(self, weight, columns):
+        return ops.reshape(self._cast(weight), (self.memory, self.features, columns))
+
+    def _cast(self, weight):
+        return ops.cast(weight, self.compute_dtype)
+
+    def _summed(self, products):
+        shape = (*ops.shape(products)[:2], self.units, self.rank)
+        return ops.sum(ops.reshape(products, shape), axis=-1)
+
+    def _activate(self, y):
+        if self.bias is not None:
+            y = y + self._cast(self.bias)
+        return self.activation(y)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "memory": self.memory,
+            "order": self.order,
+            "rank": self.rank,
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "initial": self.initial,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "quadratic_initializer": keras.initializers.serialize(self.quadratic_initializer),
+        }
+
+
+@functools.cache
+def _pair_places(memory, features):
+    """For each delay, the rows of `quadratic` of its pairs: `(lags, pairs of features)`."""
+    window = memory * features
+    rows = np.zeros((window, window), "int32")
+    rows[np.triu_indices(window)] = np.arange(window * (window + 1) // 2)
+    rows = rows.reshape(memory, features, memory, features)
+    found = []
+    for delay in range(memory):
+        lags = np.arange(memory - delay)
+        places = rows[lags, :, lags + delay]  # (lags, features now, features then)
+        if delay == 0:
+            now, then = np.triu_indices(features)
+            found.append((delay, places[:, now, then]))
+        else:
+            found.append((delay, places.reshape(len(lags), features**2)))
+    return found
+
+
+def _products(now, then, delay):
+    """Every pair of features of `now` and `then`, each unordered pair once if they are one."""
+    features = now.shape[-1]
+    if delay == 0:
+        first, second = (ops.convert_to_tensor(i, "int32") for i in np.triu_indices(features))
+        return ops.take(now, first, axis=-1) * ops.take(then, second, axis=-1)
+    shape = (*ops.shape(now)[:-1], features**2)
+    return ops.reshape(now[..., :, None] * then[..., None, :], shape)
+
+
+def _convolved(x, kernel):
+    """`x` filtered by `kernel` `(lags, features, units)`, lag 0 first, where it is whole."""
+    return ops.conv(x, ops.flip(kernel, axis=0), padding="valid")
+
+
+def _product(x, kernel):
+    # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
+    return ops.einsum("bnw,wu->bnu", x, kernel)
