@@ -1,5 +1,7 @@
 """What the semantics of the temporal family say, one step at a time, in NumPy."""
 
+import itertools
+
 import keras
 import numpy as np
 
@@ -62,7 +64,7 @@ def segments(function, x, mask=None, reset=None, initial="zeros"):
     y = np.zeros((*x.shape[:2], function(x[0, :1]).shape[-1]), x.dtype)
     for b in range(len(x)):
         starts = sorted({0, x.shape[1], *np.flatnonzero(reset[b])})
-        for begin, end in zip(starts[:-1], starts[1:], strict=True):
+        for begin, end in itertools.pairwise(starts):
             valid = np.flatnonzero(mask[b, begin:end])
             if initial == "edge":
                 begin += valid[0] if valid.size else end - begin

@@ -94,7 +94,7 @@ class LowPass(KnownKernel):
 
     Example:
         >>> LowPass(0.2)((5, 1, 1))[:, 0, 0]
-        [0.0301, 0.2347, 0.4703, 0.2347, 0.0301]
+        [0.0284, 0.237, 0.4692, 0.237, 0.0284]
 
     Reference:
         `scipy.signal.firwin(size, cutoff)`, a Hamming window, gives the same.

@@ -251,7 +251,7 @@ def checked_sos(sos, trainable):
     try:
         values = np.asarray(sos, "float64")
     except (TypeError, ValueError):
-        values = np.zeros(())
+        values = np.array([])
     if values.ndim != 2 or values.shape[1] != 6 or len(values) < 1:
         raise ValueError(
             "`sos` must be second-order sections (sections, 6): b0, b1, b2, a0, a1, a2, as "

@@ -12,7 +12,8 @@ def run(tables, x, state, reset=None):
     is true starts from a state of zeros. `x` must be finite.
     """
     length = tables["impulse"].shape[0]
-    batch, n, features = ops.shape(x)
+    batch, n = ops.shape(x)[:2]
+    features = x.shape[2]
     blocks = n // length + 1
     rest = n - (blocks - 1) * length  # steps in the last block, 0 to L - 1
     spare = blocks * length - n

@@ -78,6 +78,7 @@ class TemporalBlock(keras.layers.Layer):
         self.supports_masking = True
         self.layers = [self._layer(d, f"lags_{i}") for i, d in enumerate(self.dilations)]
         self.projection = None
+        self._quantized = None  # the policy of layers that were saved quantized
 
     def _layer(self, dilation, name):
         return LagDense(
@@ -112,9 +113,13 @@ class TemporalBlock(keras.layers.Layer):
             self.projection = LagDense(
                 self.units, (0,), use_bias=False, dtype=self.dtype_policy, name="projection"
             )
-            self.projection.build(input_shape)
-        for layer in self.layers:
-            layer.build((*input_shape[:-1], self.units))
+        for layer in [self.projection, *self.layers]:
+            if layer is None:
+                continue
+            if self._quantized is not None:
+                layer.dtype_policy = self._quantized
+            layer.build(input_shape)
+            input_shape = (*input_shape[:-1], self.units)
 
     def initial_state(self, batch):
         """The state of `batch` rows that have seen nothing."""
@@ -148,6 +153,16 @@ class TemporalBlock(keras.layers.Layer):
         mask = mask_of(inputs) if mask is None else mask
         fresh = self.initial_state(ops.shape(inputs)[0])
         return self.step(inputs, fresh, mask, reset)[0]
+
+    def get_build_config(self):
+        return {**(super().get_build_config() or {}), "quantized": self.layers[0].quantization_mode}
+
+    def build_from_config(self, config):
+        """Layers that were saved quantized are built so."""
+        mode, self._quantized = config.pop("quantized", None), None
+        if mode is not None:
+            self._quantized = keras.dtype_policies.get(f"{mode}_from_{self.dtype_policy.name}")
+        super().build_from_config(config)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
