@@ -4,7 +4,19 @@ Importing it imports keras and nothing heavier.
 """
 
 from lamina.activations import Snake, Spline
-from lamina.codec import CodebookDecoder, CustomDecoder, PackedSampleDecoder
+from lamina.codec import (
+    BitUnpack,
+    CodebookDecoder,
+    CodebookDense,
+    CompandingDecoder,
+    CustomDecoder,
+    DeltaDecoder,
+    FSQDecoder,
+    PackedSampleDecoder,
+    PaletteDecoder,
+    ProductDecoder,
+    ResidualDecoder,
+)
 from lamina.contracts import CheckError, Report, Traits, check
 from lamina.initializers import Derivative, IdentityKernel, LowPass, MovingAverage
 from lamina.taps import IntermediateOutput, IntermediateOutputLayer
@@ -25,12 +37,17 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Biquad",
+    "BitUnpack",
     "CheckError",
     "CodebookDecoder",
+    "CodebookDense",
+    "CompandingDecoder",
     "CustomDecoder",
     "Delay",
+    "DeltaDecoder",
     "Derivative",
     "FIRFilter",
+    "FSQDecoder",
     "GatedLagDense",
     "IdentityKernel",
     "IntermediateOutput",
@@ -40,7 +57,10 @@ __all__ = [
     "LowPass",
     "MovingAverage",
     "PackedSampleDecoder",
+    "PaletteDecoder",
+    "ProductDecoder",
     "Report",
+    "ResidualDecoder",
     "Snake",
     "Spline",
     "TemporalBlock",

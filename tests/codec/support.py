@@ -18,6 +18,8 @@ def compiled(layer, *inputs, **kwargs):
     else:
         import torch
 
+        # Every test compiles this one lambda: without a reset dynamo gives up after eight.
+        torch.compiler.reset()
         # The eager backend: traced by dynamo as always, not handed to a C++ compiler.
         traced = torch.compile(lambda *x: layer(*x, **kwargs), backend="eager", dynamic=False)
         y = traced(*inputs)

@@ -3,17 +3,19 @@
 import numpy as np
 from keras import ops
 
-from lamina._common import is_concrete, received, register, to_numpy
+from lamina._common import is_concrete, register, to_numpy
 from lamina.codec._codes import (
     CodeLayer,
     check_compiled_policy,
     check_in_range,
     check_integer,
+    check_pad_value,
     check_policy,
     skipped,
-    to_int32,
+    to_index,
 )
 from lamina.codec._nearest import nearest
+from lamina.codec._stages import SKIP
 from lamina.codec._table import add_table, check_loaded, rows, table_config
 
 
@@ -66,22 +68,25 @@ class CodebookDecoder(CodeLayer):
     def __init__(self, codebook, out_of_range="raise", pad_value=None, **kwargs):
         super().__init__(**kwargs)
         self.out_of_range = check_policy(out_of_range, self)
-        self.pad_value = _code(pad_value)
+        self.pad_value = check_pad_value(pad_value)
         self.codebook = add_table(self, "codebook", codebook)
         self.built = True
 
     def call(self, inputs, mask=None):
-        dtype = check_integer(inputs.dtype, self)
-        size = self.codebook.shape[0]
-        skip = skipped(inputs, self.pad_value, mask)
-        if is_concrete(inputs):
-            check_loaded(self, self.codebook)
-            if self.out_of_range == "raise":
-                check_in_range(inputs, size, skip)
-        else:
-            check_compiled_policy(self.out_of_range, self)
+        index, dtype, skip = self._index(inputs, mask)
         table = ops.cast(self.codebook, self.compute_dtype)
-        return rows(table, to_int32(inputs, size), dtype, self.out_of_range, skip)
+        return rows(table, index, dtype, self.out_of_range, skip)
+
+    def rows(self, inputs, mask=None):
+        """Checked codes `(n, 1)`, the dtype they came in, and the code that is not looked at."""
+        index, dtype, skip = self._index(inputs, mask)
+        if skip is not None:
+            index = ops.where(skip, SKIP, index)
+        return ops.reshape(index, (-1, 1)), dtype, None if skip is None else SKIP
+
+    def tables(self):
+        """The codebook in the layer's dtype, as the one table of one stage."""
+        return [ops.cast(self.codebook, self.compute_dtype)]
 
     def compute_mask(self, inputs, previous_mask=None):
         if self.pad_value is None:
@@ -96,6 +101,19 @@ class CodebookDecoder(CodeLayer):
         check_loaded(self, self.codebook)
         return nearest(np.asarray(values), to_numpy(self.codebook.value))
 
+    def _index(self, inputs, mask):
+        """Checked codes, the dtype they came in, and where they are not looked at."""
+        dtype = check_integer(inputs.dtype, self)
+        size = self.codebook.shape[0]
+        skip = skipped(inputs, self.pad_value, mask)
+        if is_concrete(inputs):
+            check_loaded(self, self.codebook)
+            if self.out_of_range == "raise":
+                check_in_range(inputs, size, skip)
+        else:
+            check_compiled_policy(self.out_of_range, self)
+        return to_index(inputs, size), dtype, skip
+
     def get_config(self):
         return {
             **super().get_config(),
@@ -103,12 +121,3 @@ class CodebookDecoder(CodeLayer):
             "out_of_range": self.out_of_range,
             "pad_value": self.pad_value,
         }
-
-
-def _code(pad_value):
-    """A padding code as a plain int."""
-    if pad_value is None:
-        return None
-    if isinstance(pad_value, bool) or pad_value != int(pad_value):
-        raise ValueError(f"`pad_value` must be an integer code. {received('pad_value', pad_value)}")
-    return int(pad_value)

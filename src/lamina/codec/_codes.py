@@ -50,6 +50,17 @@ def check_integer(dtype, layer):
     return dtype
 
 
+def check_bytes(dtype, layer):
+    """A ValueError that shows the way out for what is not bytes."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    if dtype != "uint8":
+        raise ValueError(
+            f"`inputs` of {type(layer).__name__} {layer.name!r} must be bytes: "
+            "`np.frombuffer(data, 'uint8')`; in a Functional model "
+            f"`keras.Input(..., dtype='uint8')`. {received('dtype', dtype)}"
+        )
+
+
 def check_policy(out_of_range, layer):
     """A policy that the layer's dtype can hold."""
     if out_of_range not in POLICIES:
@@ -63,6 +74,15 @@ def check_policy(out_of_range, layer):
             "Choose 'clip' or 'zero'."
         )
     return out_of_range
+
+
+def check_pad_value(pad_value):
+    """A code for padding as a plain int, or None."""
+    if pad_value is None:
+        return None
+    if isinstance(pad_value, bool) or pad_value != int(pad_value):
+        raise ValueError(f"`pad_value` must be an integer code. {received('pad_value', pad_value)}")
+    return int(pad_value)
 
 
 def check_compiled_policy(out_of_range, layer):
@@ -104,14 +124,17 @@ def equals(codes, value):
     return ops.equal(codes, ops.cast(value, codes.dtype))
 
 
-def to_int32(codes, size):
-    """Codes as int32; what lies outside `0 .. size - 1` still does."""
+def to_index(codes, size, first=0):
+    """`codes - first` as int32; what lies outside `0 .. size - 1` still does, and is not -1 if it
+    was not: -1 has a meaning of its own in some layers.
+    """
     dtype = keras.backend.standardize_dtype(codes.dtype)
     if dtype in _BEYOND_INT32:
-        codes = ops.minimum(codes, ops.cast(size, dtype))
+        codes = ops.minimum(codes, ops.cast(first + size, dtype))
         if dtype in _SIGNED:
-            codes = ops.maximum(codes, ops.cast(-1, dtype))
-    return ops.cast(codes, "int32")
+            codes = ops.maximum(codes, ops.cast(first - 2, dtype))
+    index = ops.cast(codes, "int32")
+    return index - first if first else index
 
 
 def outside(index, size, dtype):

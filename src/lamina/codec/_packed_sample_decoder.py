@@ -8,7 +8,7 @@ from keras import ops
 
 from lamina._common import is_concrete, positive_integer, received, register, to_numpy
 from lamina._common._fast import island
-from lamina.codec._codes import CodeLayer, is_float
+from lamina.codec._codes import CodeLayer, check_bytes, is_float
 from lamina.codec._fields import limits, pack, unpack, width
 
 # format: (layout of the smallest group of whole bytes and whole samples, sign); see `_fields`.
@@ -149,12 +149,7 @@ class PackedSampleDecoder(CodeLayer):
         return (input_shape[0], time, self.channels)
 
     def check_inputs(self, inputs):
-        dtype = keras.backend.standardize_dtype(inputs.dtype)
-        if dtype != "uint8":
-            raise ValueError(
-                "`inputs` of PackedSampleDecoder must be bytes: `np.frombuffer(data, 'uint8')`; in "
-                f"a Functional model `keras.Input(..., dtype='uint8')`. {received('dtype', dtype)}"
-            )
+        check_bytes(inputs.dtype, self)
         self._check_shape(inputs.shape)
 
     def frames(self, data, samples):

@@ -1,0 +1,200 @@
+"""A dense layer on quantized vectors that are never decoded."""
+
+import keras
+from keras import ops
+
+from lamina._common import is_exporting, positive_integer, received, register
+from lamina._common._fast import island
+from lamina.codec._codebook_decoder import CodebookDecoder
+from lamina.codec._codes import CodeLayer
+from lamina.codec._product_decoder import ProductDecoder
+from lamina.codec._residual_decoder import ResidualDecoder
+from lamina.codec._stages import add_stages
+
+# Beyond so many units a table of outputs no longer fits the caches: decoding is as fast.
+_MOST_UNITS = 512
+
+
+@register
+class CodebookDense(CodeLayer):
+    """What a dense layer gives for decoded codes, mostly without decoding them.
+
+        y = activation(decode(codes) @ kernel + bias)
+          = activation(sum_m table_m[codes[..., m]] + bias),      table_m = codebook_m @ kernel_m
+
+    At inference the codebooks are multiplied instead of the vectors, whenever there are more
+    vectors than codebook entries and at most 512 units; else, in training, in exports and on
+    PyTorch the codes are decoded and multiplied. Both give the same up to rounding.
+
+    Args:
+        units: Size of the output.
+        decoder: A `ProductDecoder`, `ResidualDecoder` or `CodebookDecoder` of vectors.
+        activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer,
+            bias_regularizer: as in `keras.layers.Dense`.
+
+    Input shape:
+        Codes as the decoder takes them.
+
+    Output shape:
+        `(..., units)`
+
+    Masking:
+        A masked position counts as a vector of zeros. The mask passes on.
+
+    Streaming:
+        Each position by itself.
+
+    Raises:
+        ValueError: for another decoder, and what the decoder raises.
+
+    Example:
+        >>> decoder = ProductDecoder([[[1.0], [2.0]], [[3.0], [4.0]]])
+        >>> CodebookDense(1, decoder, kernel_initializer="ones")(np.array([[0, 1], [1, 0]]))
+        [[5.0], [5.0]]
+
+    Reference:
+        Jégou et al., TPAMI 33 (2011): asymmetric distances; here for any linear map.
+    """
+
+    def __init__(
+        self,
+        units,
+        decoder,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units = positive_integer("units", units, "the size of the output")
+        kinds = (CodebookDecoder, ProductDecoder, ResidualDecoder)
+        if not isinstance(decoder, kinds) or len(decoder.tables()[0:1]) != 1:
+            raise ValueError(
+                "`decoder` must be a CodebookDecoder, ProductDecoder or ResidualDecoder. "
+                f"{received('decoder', decoder)}"
+            )
+        if isinstance(decoder, CodebookDecoder) and len(decoder.codebook.shape) != 2:
+            raise ValueError(
+                "`decoder` must give vectors: a codebook (entries, d). "
+                f"Received: a codebook of shape {tuple(decoder.codebook.shape)}"
+            )
+        self.decoder = decoder
+        self.activation = keras.activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+
+    def build(self, input_shape):
+        width = self.decoder.compute_output_shape(input_shape)[-1]
+        self.kernel = self.add_weight(
+            shape=(width, self.units),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            name="kernel",
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                shape=(self.units,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                name="bias",
+            )
+
+    def check_inputs(self, inputs):
+        self.decoder.check_inputs(inputs)
+
+    def call(self, inputs, mask=None, training=False):
+        kernel = ops.cast(self.kernel, self.compute_dtype)
+        bias = None if self.bias is None else ops.cast(self.bias, self.compute_dtype)
+        if training or self.units > _MOST_UNITS or not _compiles():
+            return self._decoded(inputs, mask, kernel, bias)
+        codes, dtype, skip = self.decoder.rows(inputs, mask)
+        tables = self.decoder.tables()
+        entries = max(_entries(table) for table in tables)
+
+        def folded():
+            turned = kernel
+            if getattr(self.decoder, "rotation", None) is not None:
+                turned = ops.matmul(ops.cast(self.decoder.rotation, self.compute_dtype), kernel)
+            side_by_side = isinstance(self.decoder, ProductDecoder)
+            policy = self.decoder.out_of_range
+            y = _folded(
+                codes, tables, turned, bias, self.activation, side_by_side, dtype, policy, skip
+            )
+            shape = self.compute_output_shape(inputs.shape)
+            return ops.reshape(y, (*_lead(self.decoder, inputs), shape[-1]))
+
+        count = ops.shape(codes)[0]
+        if isinstance(count, int):
+            return folded() if count >= entries else self._decoded(inputs, mask, kernel, bias)
+        return ops.cond(count >= entries, folded, lambda: self._decoded(inputs, mask, kernel, bias))
+
+    def compute_output_shape(self, input_shape):
+        return (*self.decoder.compute_output_shape(input_shape)[:-1], self.units)
+
+    def encode(self, values):
+        """Codes of the decoder's vectors; see its `encode`."""
+        return self.decoder.encode(values)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        decoder = keras.saving.deserialize_keras_object(config["decoder"])
+        return super().from_config({**config, "decoder": decoder})
+
+    def _decoded(self, inputs, mask, kernel, bias):
+        vectors = ops.cast(self.decoder.call(inputs, mask=mask), self.compute_dtype)
+        y = ops.matmul(vectors, kernel)
+        return self.activation(y if bias is None else y + bias)
+
+
+def _compiles():
+    """Is there a compiler that makes sums of table rows fast?"""
+    return keras.backend.backend() != "torch" and not is_exporting()
+
+
+def _entries(table):
+    return (table[0] if isinstance(table, tuple) else table).shape[0]
+
+
+def _lead(decoder, inputs):
+    """The axes of the codes without that of the stages."""
+    shape = list(ops.shape(inputs))
+    if not isinstance(decoder, CodebookDecoder):
+        shape.pop(getattr(decoder, "codebook_axis", -1))
+    return shape
+
+
+@island
+def _folded(codes, tables, kernel, bias, activation, side_by_side, dtype, policy, skip):
+    products, start = [], 0
+    for table in tables:
+        if isinstance(table, tuple):
+            table, projection, shift = table
+            table = ops.matmul(table, projection)
+            table = table if shift is None else table + shift
+        part = kernel
+        if side_by_side:
+            part = kernel[start : start + table.shape[1]]
+            start += table.shape[1]
+        products.append(ops.matmul(ops.cast(table, kernel.dtype), part))
+    y = add_stages(codes, products, dtype, policy, skip)
+    return activation(y if bias is None else y + bias)

@@ -1,0 +1,112 @@
+"""Telephone audio of 8 bits to linear samples."""
+
+import numpy as np
+from keras import ops
+
+from lamina._common import received, register
+from lamina._common._fast import island, take_rows
+from lamina.codec._codes import CodeLayer, check_bytes
+
+
+@register
+class CompandingDecoder(CodeLayer):
+    """Linear 16-bit samples from mu-law or A-law bytes (ITU-T G.711).
+
+        mu:  y = sign * (((2 * m + 33) << e) - 33) * 4       sign, e, m: the byte's bits, inverted
+        A:   y = sign * ((2 * m + 1) << 3)          if e = 0
+             y = sign * ((2 * m + 33) << e + 2)     otherwise; every other bit of the byte inverted
+
+    Whole numbers of 16 bits, -32124 .. 32124 and -32256 .. 32256; divide by 32768 for -1 .. 1
+    (`keras.layers.Rescaling(1 / 32768)`).
+
+    Args:
+        law: `"mu"` (North America, Japan; `.au` files) or `"a"` (elsewhere).
+
+    Input shape:
+        `(...)`, uint8.
+
+    Output shape:
+        As the input. Every value is exact in float32 and `dtype="int32"`; float16 rounds.
+
+    Masking:
+        The mask passes on.
+
+    Streaming:
+        Each sample by itself.
+
+    Raises:
+        ValueError: for another law, input that is not uint8.
+
+    Example:
+        >>> CompandingDecoder("mu")(np.array([0, 127, 255, 128], "uint8"))
+        [-32124.0, 0.0, 0.0, 32124.0]
+
+    Reference:
+        ITU-T Recommendation G.711 (1988).
+    """
+
+    def __init__(self, law="mu", **kwargs):
+        super().__init__(**kwargs)
+        if law not in ("mu", "a"):
+            raise ValueError(f"`law` must be 'mu' or 'a'. {received('law', law)}")
+        self.law = law
+        self.built = True
+
+    def call(self, inputs, mask=None):
+        self.check_inputs(inputs)
+        samples = _expand(ops.reshape(inputs, (-1,)), self.law, self.compute_dtype)
+        return ops.reshape(samples, ops.shape(inputs))
+
+    def check_inputs(self, inputs):
+        check_bytes(inputs.dtype, self)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def encode(self, samples):
+        """16-bit integers to bytes, in NumPy: the largest value that does not exceed the sample's
+        size in mu-law after its low two bits, in A-law its low four, are dropped.
+        """
+        samples = np.asarray(samples)
+        if samples.size and not -32768 <= samples.min() <= samples.max() <= 32767:
+            raise ValueError(
+                f"`samples` must be 16-bit integers. Received: {samples.min()}..{samples.max()}"
+            )
+        return (_mu_bytes if self.law == "mu" else _a_bytes)(samples.astype("int32"))
+
+    def get_config(self):
+        return {**super().get_config(), "law": self.law}
+
+
+@island
+def _expand(codes, law, dtype):
+    table = ops.cast(ops.convert_to_tensor(linear_table(law)), dtype)
+    return take_rows(table, ops.cast(codes, "int32"))
+
+
+def linear_table(law):
+    """The linear value of each byte, int32."""
+    byte = np.arange(256, dtype="int32")
+    byte = byte ^ (0xFF if law == "mu" else 0x55)
+    exponent, mantissa = byte >> 4 & 7, byte & 15
+    if law == "mu":
+        size = (((2 * mantissa + 33) << exponent) - 33) * 4
+        return np.where(byte & 0x80, -size, size).astype("int32")
+    size = np.where(exponent == 0, (2 * mantissa + 1) << 3, (2 * mantissa + 33) << exponent + 2)
+    return np.where(byte & 0x80, size, -size).astype("int32")
+
+
+def _mu_bytes(samples):
+    samples = samples >> 2
+    size = np.minimum(np.abs(samples), 8159) + 33
+    exponent = np.searchsorted(2 ** np.arange(6, 13), size, side="right")
+    byte = exponent << 4 | size >> exponent + 1 & 15
+    return ((byte | np.where(samples < 0, 0x80, 0)) ^ 0xFF).astype("uint8")
+
+
+def _a_bytes(samples):
+    samples = samples >> 3
+    size = np.where(samples < 0, -samples - 1, samples)
+    exponent = np.searchsorted(2 ** np.arange(5, 12), size, side="right")
+    byte = exponent << 4 | size >> np.maximum(exponent, 1) & 15
+    return ((byte | np.where(samples < 0, 0, 0x80)) ^ 0x55).astype("uint8")

@@ -1,0 +1,128 @@
+"""Codes of a finite scalar quantizer to their levels."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from lamina._common import is_concrete, received, register
+from lamina.codec._codes import (
+    CodeLayer,
+    check_compiled_policy,
+    check_in_range,
+    check_integer,
+    check_pad_value,
+    check_policy,
+    is_float,
+    outside,
+    skipped,
+    to_index,
+)
+
+
+@register
+class FSQDecoder(CodeLayer):
+    """Each code becomes one level a dimension, all within -1 .. 1.
+
+        digit_i = (code // prod(levels[:i])) % levels[i]
+        y_i = (digit_i - levels[i] // 2) / (levels[i] // 2)
+
+    The first dimension is the least significant. There is no table: nothing to load or to train.
+
+    Args:
+        levels: Levels of each dimension, each at least 2, with a product below 2^31.
+        out_of_range: As in `CodebookDecoder`; the codes are `0 .. prod(levels) - 1`.
+        pad_value: As in `CodebookDecoder`.
+
+    Input shape:
+        `(...)`: integers of any dtype, any rank, any length, 0 included.
+
+    Output shape:
+        `(..., len(levels))`
+
+    Masking:
+        A masked code is not looked at and gives zeros. The mask passes on, without the padding.
+
+    Streaming:
+        Each code by itself.
+
+    Raises:
+        ValueError: for levels below 2, an integer dtype, float codes, a code out of range in eager
+            code.
+
+    Example:
+        >>> FSQDecoder([5, 3])(np.array([0, 2, 14]))
+        [[-1.0, -1.0], [0.0, -1.0], [1.0, 1.0]]
+
+    Reference:
+        Mentzer et al., Finite Scalar Quantization, ICLR 2024; the order of the digits is that of
+        its code and of vector-quantize-pytorch.
+    """
+
+    def __init__(self, levels, out_of_range="raise", pad_value=None, **kwargs):
+        super().__init__(**kwargs)
+        self.levels = _levels(levels)
+        self.size = math.prod(self.levels)
+        self.out_of_range = check_policy(out_of_range, self)
+        self.pad_value = check_pad_value(pad_value)
+        if not is_float(self):
+            raise ValueError(f"FSQDecoder needs a float dtype, not {self.compute_dtype}.")
+        self.built = True
+
+    def call(self, inputs, mask=None):
+        dtype = check_integer(inputs.dtype, self)
+        skip = skipped(inputs, self.pad_value, mask)
+        if is_concrete(inputs) and self.out_of_range == "raise":
+            check_in_range(inputs, self.size, skip)
+        if not is_concrete(inputs):
+            check_compiled_policy(self.out_of_range, self)
+        index = to_index(inputs, self.size)
+        wrong = outside(index, self.size, dtype)
+        index = ops.clip(index, 0, self.size - 1)
+        # Narrow floats would round twice: before and after the division.
+        wide = keras.backend.result_type(self.compute_dtype, "float32")
+        values, weight = [], 1
+        for levels in self.levels:
+            digit = ops.mod(ops.floor_divide(index, weight), levels)
+            values.append(ops.cast(digit - levels // 2, wide) / float(levels // 2))
+            weight *= levels
+        y = ops.cast(ops.stack(values, axis=-1), self.compute_dtype)
+        if wrong is not None and self.out_of_range != "clip":
+            fill = 0.0 if self.out_of_range == "zero" else float("nan")
+            y = ops.where(wrong[..., None], ops.cast(fill, y.dtype), y)
+        return y if skip is None else ops.where(skip[..., None], ops.cast(0, y.dtype), y)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        if self.pad_value is None:
+            return previous_mask
+        return ops.logical_not(skipped(inputs, self.pad_value, previous_mask))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, len(self.levels))
+
+    def encode(self, values):
+        """The code of the nearest levels (NumPy): `(..., dimensions) -> (...)`, int32."""
+        values = np.asarray(values, "float64")
+        levels = np.array(self.levels)
+        digits = np.clip(np.rint(values * (levels // 2)) + levels // 2, 0, levels - 1)
+        weights = np.cumprod([1, *self.levels[:-1]])
+        return (digits.astype("int64") @ weights).astype("int32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "levels": list(self.levels),
+            "out_of_range": self.out_of_range,
+            "pad_value": self.pad_value,
+        }
+
+
+def _levels(levels):
+    levels = [int(n) for n in levels]
+    if not levels or min(levels) < 2 or math.prod(levels) >= 2**31:
+        raise ValueError(
+            "`levels` must be at least one number of levels, each at least 2, with a product below "
+            f"2^31. {received('levels', levels)}"
+        )
+    return levels

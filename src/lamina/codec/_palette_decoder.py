@@ -1,0 +1,104 @@
+"""Indexed pixels to colours."""
+
+import numpy as np
+from keras import ops
+
+from lamina._common import is_concrete, received, register, to_numpy
+from lamina.codec._codes import CodeLayer, check_integer, to_index
+from lamina.codec._nearest import nearest
+from lamina.codec._table import add_table, check_loaded, rows, table_config
+
+
+@register
+class PaletteDecoder(CodeLayer):
+    """Each pixel becomes its colour of a palette, the ends of which go on for ever.
+
+        y[...] = palette[clip(pixel[...] - first, 0, entries - 1)]
+
+    This is the rule of DICOM for PALETTE COLOR and for lookup tables. The palette is a weight that
+    never trains; see `CodebookDecoder` for what is stored where.
+
+    Args:
+        palette: Array `(entries, colours)`, or `(entries,)` for one value a pixel.
+        first: Pixel value of the first entry; smaller ones take it too.
+
+    Input shape:
+        `(...)`: integers of any dtype.
+
+    Output shape:
+        `(..., colours)`
+
+    Masking:
+        The mask passes on.
+
+    Streaming:
+        Each pixel by itself.
+
+    Raises:
+        ValueError: for a palette of rank 0, empty or with NaN, float pixels.
+
+    Example:
+        >>> PaletteDecoder([[0, 0, 0], [255, 0, 0]], first=10)(np.array([[0, 10, 11, 99]]))
+        [[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [255.0, 0.0, 0.0], [255.0, 0.0, 0.0]]]
+
+    Reference:
+        DICOM PS3.3, C.7.6.3.1.5 and C.7.9.
+    """
+
+    def __init__(self, palette, first=0, **kwargs):
+        super().__init__(**kwargs)
+        self.palette = add_table(self, "palette", palette)
+        if isinstance(first, bool) or first != int(first):
+            raise ValueError(f"`first` must be a pixel value. {received('first', first)}")
+        self.first = int(first)
+        self.built = True
+
+    @classmethod
+    def from_dicom(cls, dataset, **kwargs):
+        """The palette of a pydicom dataset with PALETTE COLOR, as it is stored (8 or 16 bits)."""
+        colours = [_dicom_table(dataset, colour) for colour in ("Red", "Green", "Blue")]
+        first = dataset.RedPaletteColorLookupTableDescriptor[1]
+        if dataset.PixelRepresentation == 1 and first >= 1 << 15:
+            first -= 1 << 16
+        return cls(np.stack(colours, axis=-1), first=first, **kwargs)
+
+    def call(self, inputs, mask=None):
+        dtype = check_integer(inputs.dtype, self)
+        if is_concrete(inputs):
+            check_loaded(self, self.palette)
+        size = self.palette.shape[0]
+        table = ops.cast(self.palette, self.compute_dtype)
+        index = ops.clip(to_index(inputs, size, self.first), 0, size - 1)
+        return rows(table, index, dtype, "clip")
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, *self.palette.shape[1:])
+
+    def encode(self, colours):
+        """The pixel value of the nearest colour (NumPy): `(..., colours) -> (...)`, int32."""
+        return nearest(np.asarray(colours), to_numpy(self.palette.value)) + self.first
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "palette": table_config(self.palette),
+            "first": self.first,
+        }
+
+
+def _dicom_table(dataset, colour):
+    """One colour's entries, int32. 8-bit entries may lie two in a 16-bit word."""
+    name = f"{colour}PaletteColorLookupTable"
+    if not hasattr(dataset, f"{name}Data"):
+        raise ValueError(
+            f"`dataset` must have {name}Data: PALETTE COLOR with plain tables. Segmented tables "
+            "are not read; expand them first (`pydicom.pixels.processing.apply_color_lut`)."
+        )
+    entries, _, bits = getattr(dataset, f"{name}Descriptor")
+    entries = entries or 1 << 16
+    data = getattr(dataset, f"{name}Data")
+    wide = (bits == 16 and len(data) != entries) or len(data) == 2 * entries
+    table = np.frombuffer(data, "<u2" if wide else "u1")[:entries].astype("int32")
+    if len(table) != entries:
+        raise ValueError(f"{name}Data must hold {entries} entries. Received: {len(table)}")
+    return table
