@@ -2,6 +2,8 @@
 
 import typer
 
+from lamina_cli._check import check
+
 app = typer.Typer(
     name="lamina",
     help="Keras layers that look back, decode and look inside: detect, check, export.",
@@ -14,3 +16,6 @@ app = typer.Typer(
 @app.callback()
 def root() -> None:
     """Keras layers that look back, decode and look inside: detect, check, export."""
+
+
+app.command()(check)

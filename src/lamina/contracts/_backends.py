@@ -1,5 +1,7 @@
 """The one room of the contracts that knows backends: gradients, compilation, raw variables."""
 
+import sys
+
 import keras
 import numpy as np
 
@@ -8,15 +10,10 @@ BACKEND = keras.backend.backend()
 
 def is_raw_variable(x) -> bool:
     """A variable of the backend itself, which Keras neither trains nor saves."""
-    if BACKEND == "tensorflow":
-        import tensorflow as tf
-
-        return isinstance(x, tf.Variable)
-    if BACKEND == "torch":
-        import torch
-
-        return isinstance(x, torch.nn.Parameter)
-    return False
+    tf, torch = sys.modules.get("tensorflow"), sys.modules.get("torch")
+    if hasattr(tf, "Variable") and isinstance(x, tf.Variable):
+        return True
+    return hasattr(torch, "nn") and isinstance(x, torch.nn.Parameter)
 
 
 def has_float64() -> bool:

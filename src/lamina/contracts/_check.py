@@ -81,7 +81,11 @@ def _array(x):
 
 def chosen(case: Case, contracts: str | Iterable[str] | None = None) -> list[Contract]:
     """The contracts that apply to a case, and were asked for."""
-    every = [c for c in CONTRACTS.values() if c.target in _kinds(case)]
+    return selected([c for c in CONTRACTS.values() if c.target in _kinds(case)], contracts)
+
+
+def selected(every: list[Contract], contracts: str | Iterable[str] | None = None) -> list[Contract]:
+    """Those asked for by id, by group, or as `"fast"`."""
     if contracts is None:
         return every
     if contracts == "fast":

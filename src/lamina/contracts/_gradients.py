@@ -43,7 +43,8 @@ class Objective:
             ):
                 continue
             weight = rng.uniform(0.5, 1.5, tuple(y.shape)) * rng.choice([-1, 1], tuple(y.shape))
-            terms.append(keras.ops.sum(keras.ops.cast(y, self.dtype) * weight.astype(self.dtype)))
+            weight = keras.ops.convert_to_tensor(weight, self.dtype)
+            terms.append(keras.ops.sum(keras.ops.cast(y, self.dtype) * weight))
         if self.losses:
             terms += [keras.ops.sum(keras.ops.cast(x, self.dtype)) for x in self.layer.losses]
         self.terms = len(terms)

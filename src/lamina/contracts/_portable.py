@@ -4,10 +4,17 @@ import traceback
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from lamina.contracts._backends import BACKEND
-from lamina.contracts._contract import broken, contract
-from lamina.contracts._watch import patched
+from lamina.contracts._backends import BACKEND, can_compile, compiled
+from lamina.contracts._case import layer_code
+from lamina.contracts._compare import as_array, difference, leaves, same_shapes
+from lamina.contracts._contract import LayerFailed, broken, contract
+from lamina.contracts._report import Result
+from lamina.contracts._watch import patched, random_draws
+
+# Two backends differ in the order of their sums.
+TOLERANCE = 1e-4
 
 # What Keras says when a symbolic tensor reaches a backend's own function.
 SAYS = "cannot be used as input to a"
@@ -55,3 +62,66 @@ def _own_line(error):
         if not set(parts) & {"tensorflow", "jax", "jaxlib", "torch", "numpy", "keras"}:
             return f"`{frame.line}` (line {frame.lineno})"
     return None
+
+
+def leave_outputs(case, path):
+    """Weights, compiled outputs and reproducibility of the first backend, for the others."""
+    layer = case.ready(perturb=True)
+    arrays = {f"weight{n}": as_array(v.value) for n, v in enumerate(layer.weights)}
+    with random_draws() as draws:
+        outputs = _run_compiled(case, layer)
+    arrays |= {f"output{n}": y for n, y in enumerate(outputs)}
+    arrays["random"] = np.array(draws.any)
+    np.savez(f"{path}.npz", **arrays)
+    return Result("portable.backends", "passed", f"outputs of {BACKEND} kept for the others")
+
+
+def compare_outputs(case, path, first):
+    """The same weights and inputs, compiled on this backend: the same outputs?"""
+    try:
+        return _compared(case, path, first)
+    except LayerFailed as failure:
+        return Result(
+            "portable.backends",
+            "broken",
+            f"on {BACKEND}: {failure}",
+            f"the layer runs on {first} only",
+            "use keras.ops for everything in call()",
+        )
+
+
+def _compared(case, path, first):
+    if not Path(f"{path}.npz").is_file():
+        return Result("portable.backends", "skipped", f"{first} left no outputs to compare with")
+    kept = dict(np.load(f"{path}.npz"))
+    layer = case.ready()
+    weights = [v for n, v in enumerate(layer.weights) if f"weight{n}" in kept]
+    if len(weights) != sum(name.startswith("weight") for name in kept):
+        return Result("portable.backends", "broken", f"on {BACKEND} it has other weights")
+    for number, variable in enumerate(weights):
+        variable.assign(kept[f"weight{number}"].astype(variable.dtype))
+    after = _run_compiled(case, layer)
+    if kept["random"]:
+        return Result("portable.backends", "passed", "it draws random numbers: shapes only")
+    before = [kept[f"output{n}"] for n in range(len(after)) if f"output{n}" in kept]
+    if not same_shapes(before, after):
+        return Result("portable.backends", "broken", f"{BACKEND} gives other shapes than {first}")
+    if worst := difference(before, after, TOLERANCE, TOLERANCE):
+        return Result(
+            "portable.backends",
+            "broken",
+            f"{BACKEND} gives {worst.after:.6g} where {first} gives {worst.before:.6g}",
+            "a model trained on one backend predicts something else on another",
+            "look for integer division, rounding, sorting of ties, or a backend's own default",
+            worst.values(),
+        )
+    return Result("portable.backends", "passed", f"{BACKEND} equals {first}")
+
+
+def _run_compiled(case, layer):
+    """Outputs under jit where the backend has it: eager code hides another backend's functions."""
+    if not (can_compile() and case.traits.jit):
+        return case.call(layer, training=False)
+    run = compiled(layer, lambda tree: case.apply(layer, tree, False), jit=True)
+    with layer_code(f"calling it compiled on {BACKEND}"):
+        return leaves(run(case.tensors()))

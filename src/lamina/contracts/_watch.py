@@ -73,6 +73,9 @@ def random_draws():
             for name in ("default_rng", "RandomState", "Random"):
                 if hasattr(owner, name):
                     stack.enter_context(patched(owner, name, _made(draws, name)))
+        if BACKEND == "torch":
+            torch = importlib.import_module("torch")
+            stack.enter_context(patched(torch, "Generator", _seeded(draws)))
         for owner, name, place in _backend_draws():
             stack.enter_context(patched(owner, name, _drawn(draws, name, place)))
         yield draws
@@ -130,6 +133,20 @@ def _drawn(draws, name, place):
     return wrap
 
 
+def _seeded(draws):
+    def wrap(original):
+        class Generator(original):
+            """Keras seeds one for each draw."""
+
+            def manual_seed(self, seed):
+                draws.seeds.append(("a generator", (int(seed),)))
+                return super().manual_seed(seed)
+
+        return Generator
+
+    return wrap
+
+
 def _concrete(seed):
     """The seed's numbers, or None where it is symbolic or absent."""
     try:
@@ -163,6 +180,3 @@ def _backend_draws():
             yield jax.random, name, "key"
         for name in ("gamma", "beta", "permutation", "gumbel", "choice", "exponential"):
             yield jax.random, name, "key"
-    else:
-        torch = importlib.import_module("torch")
-        yield torch.Generator, "manual_seed", "seed"

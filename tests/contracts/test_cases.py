@@ -1,0 +1,76 @@
+"""The contracts find real bugs and leave correct layers alone."""
+
+import importlib.util
+import pathlib
+import sys
+
+import keras
+import pytest
+
+from lamina import check
+from lamina.contracts import CONTRACTS
+from tests.contracts.bugs import BUGS
+from tests.contracts.good import GOOD
+
+SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "layer-cases"
+# Found on TensorFlow: other backends cannot run these layers, or run them eagerly.
+ELSEWHERE = {"BranchesOnData", "NumpyInCall", "TogglesItself", "LoopsOverRows"}
+
+
+def shared(kind):
+    return sorted((SHARED / kind).glob("*.py"))
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def broken_by(contracts, target, inputs, kwargs, traits):
+    return set(check(target, inputs, kwargs=kwargs, traits=traits, contracts=contracts).broken)
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_finds_the_bug(name):
+    if name in ELSEWHERE and keras.backend.backend() != "tensorflow":
+        pytest.skip("TensorFlow only")
+    cls, kwargs, inputs, traits, contracts = BUGS[name]
+    assert broken_by(list(contracts), cls, inputs, kwargs, traits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GOOD)
+def test_leaves_a_correct_layer_alone(name):
+    cls, kwargs, inputs, traits = GOOD[name]
+    report = check(cls, inputs, kwargs=kwargs, traits=traits)
+    assert report.ok, str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GOOD)
+def test_breaks_no_universal_contract_without_its_traits(name):
+    cls, kwargs, inputs, _ = GOOD[name]
+    report = check(cls, inputs, kwargs=kwargs)
+    assert not [c for c in report.broken if CONTRACTS[c].universal], str(report)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("path", shared("bugs"), ids=lambda p: p.stem)
+def test_finds_a_shared_bug(path):
+    case = load(path)
+    (cls, kwargs), inputs = case.make()
+    assert broken_by(case.CONTRACT, cls, inputs, kwargs, getattr(case, "TRAITS", None))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", shared("good"), ids=lambda p: p.stem)
+def test_a_shared_correct_layer_is_clean(path):
+    case = load(path)
+    (cls, kwargs), inputs = case.make()
+    report = check(cls, inputs, kwargs=kwargs, traits=case.TRAITS)
+    assert report.ok, str(report)
+    bare = check(cls, inputs, kwargs=kwargs)
+    assert not [c for c in bare.broken if CONTRACTS[c].universal], str(bare)

@@ -1,0 +1,135 @@
+"""What `check` promises beside its verdicts."""
+
+import random
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from lamina import CheckError, check
+from lamina.contracts import CONTRACTS, Traits
+
+X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
+
+
+class Noisy(layers.Layer):
+    """Prints, and sets seeds and the policy."""
+
+    def call(self, x):
+        print("noise")
+        np.random.seed(3)  # noqa: NPY002
+        random.seed(3)
+        keras.config.set_dtype_policy("float32")
+        return x * 2
+
+
+class Refuses(layers.Layer):
+    def __init__(self, stage, **kwargs):
+        super().__init__(**kwargs)
+        self.stage = stage
+        if stage == "constructed":
+            raise RuntimeError("no such thing")
+
+    def build(self, shape):
+        if self.stage == "built":
+            raise RuntimeError("no such thing")
+
+    def call(self, x):
+        raise RuntimeError("no such thing")
+
+
+class SoftmaxOverBatch(layers.Layer):
+    def call(self, x):
+        return ops.softmax(x, axis=0)
+
+
+def test_global_state_is_left_as_it_was(capsys):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    np.random.seed(11)  # noqa: NPY002
+    random.seed(11)
+    before = np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
+    check(Noisy, X, contracts=["random.*", "dtype.policy", "forward.finite"])
+    assert (np.random.get_state()[1].tolist(), random.getstate()) == before  # noqa: NPY002
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("stage", ["constructed", "built", "called"])
+def test_what_cannot_run_says_which_stage_and_the_layers_own_message(stage):
+    with pytest.raises(CheckError, match=f"could not be {stage}.*no such thing"):
+        check(Refuses, X, kwargs={"stage": stage})
+
+
+def test_an_instance_is_not_changed():
+    layer = layers.Dense(2)
+    layer.build((None, 4))
+    before = [np.array(w) for w in layer.get_weights()]
+    check(layer, X, contracts="fast")
+    for one, other in zip(before, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert layer.trainable
+
+
+def test_the_counter_example_is_small_and_names_the_row():
+    result = check(SoftmaxOverBatch, X)["batch.independent"]
+    assert result.status == "broken"
+    assert {"row", "at", "one", "other"} <= set(result.example)
+    assert "float32(2, 1)" in result.example["inputs"]
+    assert "declare it or fix it" in result.hint
+
+
+def test_a_known_break_is_expected_and_a_mended_one_is_not():
+    known = check(SoftmaxOverBatch, X, expected_failures={"batch.independent": "by design"})
+    assert known.ok
+    assert known["batch.independent"].status == "expected"
+    mended = check(layers.Dense, X, kwargs={"units": 2}, contracts=["batch.independent"],
+                   expected_failures={"batch.independent": "by design"})  # fmt: skip
+    assert not mended.ok
+    assert mended["batch.independent"].status == "unexpected_pass"
+
+
+def test_causes_hide_no_broken_contract():
+    report = check(SoftmaxOverBatch, X)
+    grouped = [c for cause in report.causes for c in (cause, *cause.consequences)]
+    assert sorted(c.contract for c in grouped) == sorted(report.broken)
+
+
+def test_guessed_inputs_are_marked_provisional():
+    report = check(layers.Dense, kwargs={"units": 2}, contracts=["forward.finite"])
+    assert report.provisional
+    assert all(result.provisional for result in report.results)
+
+
+@pytest.mark.parametrize(
+    "traits",
+    [{"maks": "create"}, {"mask": "sometimes"}, {"variable_axes": (0,)}, {"int_range": (3, 1)}],
+)
+def test_a_wrong_trait_is_refused(traits):
+    with pytest.raises(ValueError, match="Received"):
+        Traits.of(traits)
+
+
+def test_an_unknown_contract_is_refused():
+    with pytest.raises(ValueError, match="Received"):
+        check(layers.Dense, X, kwargs={"units": 2}, contracts=["no.such"])
+
+
+def test_every_contract_says_what_it_asks():
+    assert all(c.ask.__doc__ for c in CONTRACTS.values())
+
+
+class WrongInitializer(keras.initializers.Initializer):
+    def __init__(self, seed=None):
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        return keras.random.normal(shape, seed=0)
+
+    def get_config(self):
+        return {"seed": self.seed}
+
+
+def test_initializers():
+    assert check(keras.initializers.GlorotUniform, kwargs={"seed": 1}).ok
+    assert check(WrongInitializer, kwargs={"seed": 1}).broken == ["initializer.honoured"]
