@@ -19,7 +19,25 @@ from lamina.codec import (
 )
 from lamina.contracts import CheckError, Report, Traits, check
 from lamina.initializers import Derivative, IdentityKernel, LowPass, MovingAverage
-from lamina.taps import IntermediateOutput, IntermediateOutputLayer
+from lamina.taps import (
+    Adversarial,
+    FeatureMatchingLoss,
+    GramLoss,
+    IntermediateOutput,
+    IntermediateOutputLayer,
+    PerceptualLoss,
+    Tap,
+    TapCell,
+    Tapped,
+    capture,
+    frozen,
+    input_gradient,
+    isolated,
+    split_taps,
+    tap_gradients,
+    tap_names,
+    tap_summary,
+)
 from lamina.temporal import (
     Biquad,
     Delay,
@@ -36,6 +54,7 @@ from lamina.temporal import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "Adversarial",
     "Biquad",
     "BitUnpack",
     "CheckError",
@@ -48,7 +67,9 @@ __all__ = [
     "Derivative",
     "FIRFilter",
     "FSQDecoder",
+    "FeatureMatchingLoss",
     "GatedLagDense",
+    "GramLoss",
     "IdentityKernel",
     "IntermediateOutput",
     "IntermediateOutputLayer",
@@ -58,16 +79,28 @@ __all__ = [
     "MovingAverage",
     "PackedSampleDecoder",
     "PaletteDecoder",
+    "PerceptualLoss",
     "ProductDecoder",
     "Report",
     "ResidualDecoder",
     "Snake",
     "Spline",
+    "Tap",
+    "TapCell",
+    "Tapped",
     "TemporalBlock",
     "ThreePointDependency",
     "Traits",
     "Volterra",
     "__version__",
+    "capture",
     "check",
     "fit_least_squares",
+    "frozen",
+    "input_gradient",
+    "isolated",
+    "split_taps",
+    "tap_gradients",
+    "tap_names",
+    "tap_summary",
 ]

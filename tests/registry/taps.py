@@ -20,6 +20,12 @@ def _affine(layer, x):
     return [x @ kernel + bias, x]
 
 
+def _first_step(layer, x):
+    kernel, _, bias = layer.cell.get_weights()
+    new = np.tanh(x @ kernel + bias)
+    return [np.concatenate([new, new], -1), new]
+
+
 def _series(rng):
     return rng.standard_normal((3, 5, 4)).astype("float32")
 
@@ -57,5 +63,11 @@ ROWS: list[Row] = [
             "output_dtype": (None, "input", "input"),
         },
         tolerance=0,
+    ),
+    Row(
+        "TapCell",
+        make=lambda: lamina.TapCell(keras.layers.SimpleRNNCell(2)),
+        inputs=lambda rng: rng.standard_normal((3, 4)).astype("float32"),
+        oracle=_first_step,
     ),
 ]

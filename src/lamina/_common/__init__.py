@@ -3,6 +3,15 @@
 from lamina._common._arrays import to_numpy
 from lamina._common._backend import is_concrete, is_exporting
 from lamina._common._checks import positive_integer, received
+from lamina._common._gradient import gradient
 from lamina._common._registration import register
 
-__all__ = ["is_concrete", "is_exporting", "positive_integer", "received", "register", "to_numpy"]
+__all__ = [
+    "gradient",
+    "is_concrete",
+    "is_exporting",
+    "positive_integer",
+    "received",
+    "register",
+    "to_numpy",
+]

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from lamina._common import register
+from lamina.taps._build import build_inner
 
 
 @register
@@ -58,14 +59,7 @@ class IntermediateOutput(keras.layers.Layer):
         self._carry = _CarryMask(autocast=False, name="carry_mask").__call__
 
     def build(self, input_shape):
-        if self.layer.built:
-            return
-        if type(self.layer).build is keras.layers.Layer.build:
-            # It builds its sublayers as they are called: so call it, on symbols.
-            symbols = _symbols(input_shape, self.layer.compute_dtype)
-            keras.Operation.compute_output_spec(self, symbols)
-        else:
-            self.layer.build(input_shape)
+        build_inner(self.layer, input_shape)
 
     def call(self, inputs, mask=None, training=None):
         if any(m is not None for m in keras.tree.flatten(mask)):
@@ -88,8 +82,14 @@ class IntermediateOutput(keras.layers.Layer):
         return self.layer.compute_output_shape(input_shape), input_shape
 
     def compute_output_spec(self, inputs, mask=None, training=None):
-        # By a symbolic call, since `compute_output_shape` cannot tell the two dtypes.
-        return keras.Operation.compute_output_spec(self, inputs, mask=mask, training=training)
+        # Not from `compute_output_shape`, which cannot tell the two dtypes.
+        cast = keras.tree.map_structure(self._as_layer_sees, inputs)
+        same = keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), inputs)
+        return self.layer.compute_output_spec(cast), same
+
+    def _as_layer_sees(self, x):
+        cast = self.layer.autocast and keras.backend.is_float_dtype(x.dtype)
+        return keras.KerasTensor(x.shape, self.layer.input_dtype if cast else x.dtype)
 
     def get_config(self):
         # Twice: while a model is saved, Keras marks as shared what it has met before, and would
@@ -102,15 +102,6 @@ class IntermediateOutput(keras.layers.Layer):
     def from_config(cls, config, custom_objects=None):
         inner = keras.saving.deserialize_keras_object(config["layer"], custom_objects)
         return cls(**{**config, "layer": inner})
-
-
-def _symbols(shape, dtype):
-    """Symbolic tensors of a shape, or of a nested structure of shapes."""
-    if isinstance(shape, dict):
-        return {key: _symbols(value, dtype) for key, value in shape.items()}
-    if any(isinstance(part, tuple | list | dict) for part in shape):
-        return [_symbols(part, dtype) for part in shape]
-    return keras.KerasTensor(shape, dtype)
 
 
 class _CarryMask(keras.layers.Layer):

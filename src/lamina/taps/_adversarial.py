@@ -1,0 +1,241 @@
+"""A generator and a discriminator that train each other under `fit`."""
+
+import keras
+from keras import ops, random
+
+from lamina._common import received, register
+from lamina.taps._build import build_inner, symbolic, symbols
+from lamina.taps._capture import capture
+from lamina.taps._feature_matching_loss import FeatureMatchingLoss
+from lamina.taps._input_gradient import input_gradient
+from lamina.taps._state import frozen
+from lamina.taps._tap import Tap, as_taps
+
+# name: (loss of a real score, of a generated score, of a generated score for the generator)
+_LOSSES = {
+    "non_saturating": (lambda s: ops.softplus(-s), ops.softplus, lambda s: ops.softplus(-s)),
+    "hinge": (lambda s: ops.relu(1 - s), lambda s: ops.relu(1 + s), lambda s: -s),
+    "least_squares": (
+        lambda s: 0.5 * ops.square(s - 1),
+        lambda s: 0.5 * ops.square(s),
+        lambda s: 0.5 * ops.square(s - 1),
+    ),
+    "wasserstein": (lambda s: -s, lambda s: s, lambda s: -s),
+}
+
+
+@register
+class Adversarial(keras.Model):
+    """A generator trained against a discriminator, as one Keras model.
+
+        discriminator's loss:  mean l_real(D(real)) + mean l_fake(D(stop_gradient(G(x))))
+                               + r1 / 2 * mean |dD/d real|^2
+                               + gradient_penalty * mean (|dD/d mixed| - 1)^2
+        generator's loss:      mean l_gen(D(G(x))), D constant, + feature matching
+
+    Both are summed and minimised together: each moves its own network only, the other by exactly
+    0. The model's output is the generator's, so `predict` generates.
+
+    Limits: the two are updated at the same time, from the same weights; there are no alternating or
+    repeated updates of one of them. There is one optimizer; `learning_rate_ratio` sets how much
+    faster the discriminator learns. The statistics of the discriminator's BatchNormalization come
+    from its calls on real and on detached generated data; what its call for the generator's loss
+    and the penalties would update is dropped.
+
+    Args:
+        generator: A built or unbuilt model: noise, or what it translates, to data.
+        discriminator: A model from data to scores before any sigmoid: one tensor, or several.
+        loss: `"non_saturating"` (default), `"hinge"`, `"least_squares"` or `"wasserstein"`.
+        latent_dim: Give the generator so many numbers of normal noise for each row of the data.
+            None: it gets `x` itself.
+        learning_rate_ratio: The discriminator's learning rate over the generator's.
+        r1: Weight of the R1 penalty on real data.
+        gradient_penalty: Weight of the two-sided penalty between real and generated data.
+        taps: Taps on the discriminator for feature matching.
+        feature_matching: A `FeatureMatchingLoss` for these taps; None: `"pix2pixhd"`.
+
+    Training:
+        `fit(real)` with `latent_dim` or for an autoencoder; `fit(x, real)` where the generator
+        translates `x`. A `loss` in `compile` compares the generator's output with `real` and is
+        added: `compile("adam")`, `compile("adam", loss="mae")`.
+
+    Raises:
+        ValueError: for an unknown loss, a negative weight, taps that lead nowhere.
+
+    Example:
+        >>> generator = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> discriminator = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> gan = Adversarial(generator, discriminator, latent_dim=4, r1=1.0)
+        >>> gan.compile("adam")
+        >>> history = gan.fit(np.ones((8, 2)), verbose=0)
+        >>> tuple(gan.predict(np.ones((3, 2)), verbose=0).shape)
+        (3, 2)
+
+    Reference:
+        Goodfellow et al., arXiv:1406.2661; Lim and Ye, arXiv:1705.02894 (hinge); Mao et al.,
+        arXiv:1611.04076 (least squares); Gulrajani et al., arXiv:1704.00028 (gradient penalty);
+        Mescheder et al., arXiv:1801.04406 (R1).
+    """
+
+    def __init__(
+        self,
+        generator,
+        discriminator,
+        loss="non_saturating",
+        latent_dim=None,
+        learning_rate_ratio=1.0,
+        r1=0.0,
+        gradient_penalty=0.0,
+        taps=(),
+        feature_matching=None,
+        **kwargs,
+    ):
+        if loss not in _LOSSES:
+            raise ValueError(f"`loss` must be one of {list(_LOSSES)}. {received('loss', loss)}")
+        for name, value in {
+            "learning_rate_ratio": learning_rate_ratio,
+            "r1": r1,
+            "gradient_penalty": gradient_penalty,
+        }.items():
+            if value < 0:
+                raise ValueError(f"`{name}` must be 0 or more. {received(name, value)}")
+        # No autocast: the two networks cast for themselves, and are frozen in full precision.
+        super().__init__(autocast=False, **kwargs)
+        self.generator, self.discriminator = generator, discriminator
+        self.adversarial_loss = loss
+        self.latent_dim = latent_dim
+        self.learning_rate_ratio = learning_rate_ratio
+        self.r1, self.gradient_penalty = r1, gradient_penalty
+        self.feature_matching = feature_matching or FeatureMatchingLoss()
+        self._taps = tuple((key, tap.get_config()) for key, tap in as_taps(taps).items())
+        self._seeds = random.SeedGenerator()
+        self.generator_loss = keras.metrics.Mean("generator_loss")
+        self.discriminator_loss = keras.metrics.Mean("discriminator_loss")
+
+    @property
+    def taps(self):
+        """`{key: Tap}` on the discriminator."""
+        return {key: Tap(**config) for key, config in self._taps}
+
+    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+        super().compile(optimizer, loss, **kwargs)
+        if self.learning_rate_ratio != 1:
+            _scale_updates(self.optimizer, self.discriminator, self.learning_rate_ratio)
+
+    def build(self, input_shape):
+        rows = input_shape[0] if isinstance(input_shape, tuple | list) else None
+        fed = input_shape if self.latent_dim is None else (rows, self.latent_dim)
+        build_inner(self.generator, fed)
+        data = symbolic(self.generator, symbols(fed, self.generator.compute_dtype))
+        build_inner(self.discriminator, tuple(data.shape))
+
+    def call(self, inputs, training=None):
+        if self.latent_dim is not None:
+            rows = ops.shape(keras.tree.flatten(inputs)[0])[0]
+            inputs = random.normal((rows, self.latent_dim), seed=self._seeds)
+        return self.generator(inputs, training=training)
+
+    def play(self, real, fake, training=True):
+        """The two losses of one round: `{"generator": ..., "discriminator": ...}`."""
+        of_real, of_fake, for_generator = _LOSSES[self.adversarial_loss]
+        critic, taps = self.discriminator, self.taps
+        constant = ops.stop_gradient(fake)
+        with capture(critic, taps) as real_maps:
+            real_score = critic(real, training=training)
+        fake_score = critic(constant, training=training)
+        discriminator = _mean(of_real, real_score) + _mean(of_fake, fake_score)
+        discriminator += self._penalties(real, constant, training)
+        with frozen(critic), capture(critic, taps) as fake_maps:
+            generator = _mean(for_generator, critic(fake, training=training))
+        if taps:
+            wanted = keras.tree.map_structure(ops.stop_gradient, dict(real_maps))
+            generator += ops.cast(self.feature_matching(wanted, dict(fake_maps)), generator.dtype)
+        return {"generator": generator, "discriminator": discriminator}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        real = ops.convert_to_tensor(x if y is None else y)
+        losses = self.play(real, y_pred, training)
+        self.generator_loss.update_state(losses["generator"])
+        self.discriminator_loss.update_state(losses["discriminator"])
+        total = losses["generator"] + losses["discriminator"]
+        if self.loss is not None or self.losses:
+            total += super().compute_loss(x, real, y_pred, sample_weight, training)
+        return total
+
+    def _penalties(self, real, fake, training):
+        total = 0.0
+        if self.r1:
+            total += 0.5 * self.r1 * ops.mean(self._squared_slope(real, training))
+        if self.gradient_penalty:
+            share = random.uniform(
+                (ops.shape(real)[0], *[1] * (len(real.shape) - 1)),
+                dtype=real.dtype,
+                seed=self._seeds,
+            )
+            mixed = share * real + (1 - share) * fake
+            off = _safe_sqrt(self._squared_slope(mixed, training)) - 1
+            total += self.gradient_penalty * ops.mean(ops.square(off))
+        return total
+
+    def _squared_slope(self, x, training):
+        """|dD/dx|^2 for each row."""
+
+        def score(x):
+            return _total(self.discriminator(x, training=training))
+
+        slope = input_gradient(score, x)
+        return ops.sum(ops.square(slope), axis=tuple(range(1, len(x.shape))))
+
+    def get_config(self):
+        pack = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "generator": pack(self.generator),
+            "discriminator": pack(self.discriminator),
+            "loss": self.adversarial_loss,
+            "latent_dim": self.latent_dim,
+            "learning_rate_ratio": self.learning_rate_ratio,
+            "r1": self.r1,
+            "gradient_penalty": self.gradient_penalty,
+            "taps": dict(self._taps),
+            "feature_matching": pack(self.feature_matching),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = {**config, "taps": {key: Tap(**tap) for key, tap in config["taps"].items()}}
+        for name in ("generator", "discriminator", "feature_matching"):
+            config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects)
+        return cls(**config)
+
+
+def _mean(loss, scores):
+    """The mean loss of each tensor of scores, summed."""
+    return sum(ops.mean(loss(score)) for score in keras.tree.flatten(scores))
+
+
+def _total(scores):
+    return sum(ops.sum(score) for score in keras.tree.flatten(scores))
+
+
+def _safe_sqrt(x):
+    """The square root, with a gradient of 0 at 0 instead of an infinite one."""
+    positive = x > 0
+    return ops.where(positive, ops.sqrt(ops.where(positive, x, 1)), 0)
+
+
+def _scale_updates(optimizer, layer, ratio):
+    """Let `optimizer` move the weights of `layer` by `ratio` times its step.
+
+    The step itself is scaled, not the gradient: Adam and its kind would not notice the latter.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    apply = type(inner).apply.__get__(inner)  # not the one set by an earlier `compile`
+
+    def scaled(grads, trainable_variables=None):
+        before = [ops.copy(v) for v in layer.trainable_variables]
+        apply(grads, trainable_variables)
+        for variable, old in zip(layer.trainable_variables, before, strict=True):
+            variable.assign(old + ratio * (variable - old))
+
+    inner.apply = scaled

@@ -1,0 +1,225 @@
+"""Taking values out of a model while it runs, and putting others in."""
+
+import contextlib
+import functools
+import inspect
+import sys
+from collections import Counter
+from collections.abc import Mapping
+
+import keras
+from keras import ops
+
+from lamina._common import received
+from lamina.taps._interception import SHAPES, enclosing_control, intact, watching
+from lamina.taps._paths import resolve
+from lamina.taps._tap import as_taps
+
+
+class capture:
+    """A scope in which the calls of a model leave behind what the taps point at.
+
+        with capture(model, ["encoder.3"]) as seen:
+            y = model(x)
+        seen["encoder.3"]
+
+    One forward pass, in eager or in compiled code; for steps that you write yourself. For `fit`,
+    `predict` and saving, use `Tapped`.
+
+    Args:
+        model: Any Keras layer or model: Functional, Sequential, subclassed, nested.
+        taps: A path, a `Tap`, a list of them, or `{alias: path or Tap}`. Calls are counted from
+            the start of the scope.
+        modify: What to put in the place of a value: `{key: function of the value}`, or one
+            `function(key, value)` for every tap. A key that is not among the taps is a path. The
+            result must have the value's shapes and dtypes. Taps see the result.
+
+    Raises:
+        ValueError: if a path leads nowhere or to several layers (at the start); if a tapped layer
+            is called inside a scan, cond, remat or the like, whose values cannot leave; if
+            `modify` changes a shape or dtype; if a tap never fired, or not often enough (at the
+            end).
+
+    Example:
+        >>> model = keras.Sequential([keras.layers.Rescaling(2.0, name="a"), keras.layers.ReLU()])
+        >>> with capture(model, "a") as seen:
+        ...     y = model(np.array([[-1.0, 3.0]]))
+        >>> seen["a"]
+        [[-2., 6.]]
+        >>> with capture(model, (), modify={"a": lambda value: -value}):
+        ...     y = model(np.array([[-1.0, 3.0]]))
+        >>> y
+        [[2., 0.]]
+    """
+
+    def __init__(self, model, taps, modify=None):
+        self._model = model
+        self._taps = as_taps(taps)
+        self._modify = _as_modify(modify, self._taps)
+
+    def __enter__(self):
+        self._layers, self._points = {}, {}
+        only_modified = [key for key in self._modify if key not in self._taps]
+        for key, tap in {**self._taps, **as_taps(only_modified)}.items():
+            layer, _ = resolve(self._model, tap.path)
+            self._layers[key] = layer
+            self._points.setdefault(id(layer), []).append((key, tap))
+        self._calls = Counter()
+        self._seen = {}
+        self._frame = sys._getframe(1)
+        self._watch = watching(self) if self._points else contextlib.nullcontext()
+        self._watch.__enter__()
+        return self._seen
+
+    def __exit__(self, kind, error, trace):
+        self._frame = None
+        try:
+            if kind is None:
+                self._check_all_fired()
+        finally:
+            self._watch.__exit__(kind, error, trace)
+        if kind is None:
+            for key in self._taps:  # in the order of the taps
+                self._seen[key] = _still_alive(self._taps[key], self._seen.pop(key))
+
+    def around(self, layer, call):
+        """The call of `layer`, observed if it is tapped."""
+        points = self._points.get(id(layer))
+        if points is None:
+            return call
+
+        def observed(*args, **kwargs):
+            control = enclosing_control(self._frame, (args, kwargs))
+            if control == SHAPES:
+                return call(*args, **kwargs)
+            if control is not None:
+                raise ValueError(_enclosed(points[0][1].path, layer, control))
+            index = self._calls[id(layer)]
+            self._calls[id(layer)] += 1
+            args, kwargs = self._at_input(layer, points, index, args, kwargs)
+            return self._at("output", points, index, call(*args, **kwargs))
+
+        return observed
+
+    def _at_input(self, layer, points, index, args, kwargs):
+        if not any(tap.at == "input" for _, tap in points):
+            return args, kwargs
+        if args:
+            return (self._at("input", points, index, args[0]), *args[1:]), kwargs
+        first = next(iter(inspect.signature(layer.call).parameters))
+        if first not in kwargs:
+            return args, kwargs
+        return args, {**kwargs, first: self._at("input", points, index, kwargs[first])}
+
+    def _at(self, place, points, index, value):
+        """Modify and note `value`; what goes on from here."""
+        here = [(k, t) for k, t in points if t.at == place and t.call in (index, -1, "all")]
+        for key, tap in here:
+            if key in self._modify:
+                value = _replaced(tap, value, self._modify[key])
+        for key, tap in here:
+            if key in self._taps:
+                self._note(key, tap, value)
+        return value
+
+    def _note(self, key, tap, value):
+        if tap.stop_gradient:
+            value = keras.tree.map_structure(ops.stop_gradient, value)
+        if tap.call == "all":
+            self._seen.setdefault(key, []).append(value)
+        else:
+            self._seen[key] = value
+
+    def _check_all_fired(self):
+        for key, tap in self._taps.items():
+            if key not in self._seen:
+                layer = self._layers[key]
+                raise ValueError(_never_fired(tap, layer, self._calls[id(layer)]))
+
+
+def _as_modify(modify, taps):
+    """`{key: function of the value}`."""
+    if modify is None:
+        return {}
+    if callable(modify):
+        modify = {key: functools.partial(modify, key) for key in taps}
+    elif not isinstance(modify, Mapping) or not all(map(callable, modify.values())):
+        raise TypeError(
+            "`modify` must be a dict {key or path: function of the value}, or one function "
+            f"(key, value). {received('modify', modify)}"
+        )
+    for key in modify:
+        if key in taps and taps[key].call == -1:
+            raise ValueError(
+                f"`modify` cannot act on the last call of `{key}`: which is last is known only "
+                'afterwards. Give the call its number, or use call="all".'
+            )
+    return dict(modify)
+
+
+def _replaced(tap, value, function):
+    """What `function` makes of `value`, if it fits in its place."""
+    result = function(value)
+    wanted, got = (keras.tree.map_structure(_form, tree) for tree in (value, result))
+    if wanted != got:
+        raise ValueError(
+            f"`modify` must keep the shapes and dtypes at `{tap.path}` ({tap.at}): {wanted}. "
+            f"It returned {got}. Use `keras.ops.cast` or `keras.ops.reshape` in it."
+        )
+    return result
+
+
+def _form(x):
+    if x is None or not hasattr(x, "shape"):
+        return type(x).__name__
+    return f"{keras.backend.standardize_dtype(x.dtype)}{[*x.shape]}"
+
+
+def _still_alive(tap, value):
+    """`value`, if it can be used here: one of an inner trace that ended cannot."""
+    for x in keras.tree.flatten(value):
+        try:
+            # Any operation shows it; compilers drop a result that nobody uses.
+            if keras.ops.is_tensor(x) and _is_symbol(x):
+                ops.expand_dims(x, 0)
+        except Exception as error:
+            raise ValueError(_enclosed(tap.path, None, "an inner compiled function")) from error
+    return value
+
+
+def _is_symbol(x):
+    """Is it a tensor of a trace, without a value yet?"""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return not hasattr(x, "numpy")
+    if backend == "jax":
+        import jax
+
+        return isinstance(x, jax.core.Tracer)
+    return False
+
+
+def _enclosed(path, layer, control):
+    what = f" ({type(layer).__name__})" if layer is not None else ""
+    return (
+        f"`{path}`{what} is called inside {control}, and a value made there cannot leave. Tap the "
+        "layer that contains it, or return the value from there as an output and pass it through "
+        "`keras.layers.Identity`."
+    )
+
+
+def _never_fired(tap, layer, calls):
+    what = f"`{tap.path}` ({type(layer).__name__})"
+    if calls == 0:
+        lost = "" if intact() else " Another patch of `Layer.__call__` has taken out lamina's."
+        return (
+            f"the tap at {what} never fired: its layer was not called.{lost} Is it in a branch that"
+            " was not taken, or used only through its weights or its `call`? Tap a layer that runs;"
+            " `lamina.tap_names(model, inputs)` lists them with their calls."
+        )
+    if tap.call != "all" and tap.call >= calls:
+        return (
+            f"{what} was called {calls} times, so there is no call {tap.call}. "
+            f'Use 0 to {calls - 1}, -1 for the last, or "all".'
+        )
+    return f"the tap at the input of {what} saw no argument: the layer takes none."

@@ -1,0 +1,84 @@
+"""A point of a model to look at."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from lamina._common import received
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A point inside a model: the output, or the input, of one of its layers.
+
+    Args:
+        path: The way to the layer by attributes, list indices, dict keys and layer names, such as
+            `"encoder.blocks.3.attn"`; else the name of a layer that only one layer has.
+        call: Which call of the layer: 0 for the first (default), 1 for the second, -1 for the
+            last, `"all"` for a list of them.
+        at: `"output"` (default), or `"input"`: the layer's first argument, before any cast.
+        stop_gradient: Let no gradient flow back through what is taken out.
+
+    Raises:
+        ValueError: if an argument is none of these.
+
+    Example:
+        >>> Tap("encoder.blocks.3", at="input").call
+        0
+    """
+
+    path: str
+    call: int | Literal["all"] = 0
+    at: Literal["output", "input"] = "output"
+    stop_gradient: bool = False
+
+    def __post_init__(self):
+        if not isinstance(self.path, str) or not self.path:
+            raise ValueError(f"`path` must name a layer. {received('path', self.path)}")
+        whole = isinstance(self.call, int) and not isinstance(self.call, bool) and self.call >= -1
+        if self.call != "all" and not whole:
+            raise ValueError(
+                '`call` must be 0 or more, -1 for the last call, or "all". '
+                + received("call", self.call)
+            )
+        if self.at not in ("output", "input"):
+            raise ValueError(f'`at` must be "output" or "input". {received("at", self.at)}')
+
+    def get_config(self):
+        return asdict(self)
+
+
+def as_taps(taps) -> dict[str, Tap]:
+    """`{key: Tap}` of a path, a tap, several of them, or `{alias: path or tap}`."""
+    if isinstance(taps, str | Tap):
+        taps = [taps]
+    if isinstance(taps, Mapping):
+        pairs = [(alias, _as_tap(tap)) for alias, tap in taps.items()]
+    elif isinstance(taps, Iterable):
+        pairs = [(tap.path, tap) for tap in map(_as_tap, taps)]
+    else:
+        raise TypeError(
+            "`taps` must be a path, a `Tap`, a list of them, or a dict {alias: path or Tap}. "
+            + received("taps", taps)
+        )
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if key == "output":
+            raise ValueError(
+                'the key "output" is the model\'s own output. Name the tap by another alias: '
+                '`{"alias": "output"}`.'
+            )
+        if keys.count(key) > 1:
+            raise ValueError(
+                f"two taps have the key `{key}`. Give them aliases: "
+                f'`{{"first": Tap("{key}", call=0), "second": Tap("{key}", call=1)}}`.'
+            )
+    return dict(pairs)
+
+
+def _as_tap(tap):
+    if isinstance(tap, str):
+        return Tap(tap)
+    if isinstance(tap, Tap):
+        return tap
+    raise TypeError(f"a tap must be a path or a `Tap`. {received('tap', tap)}")

@@ -1,0 +1,147 @@
+"""The states of a recurrent cell, step by step."""
+
+import keras
+from keras import ops
+
+from lamina._common import received, register
+
+# The public cells bring it; `keras.layers.RNN` makes and clears the dropout masks through it.
+_Dropout = next(c for c in keras.layers.LSTMCell.__mro__ if c.__name__ == "DropoutRNNCell")
+
+
+@register
+class TapCell(keras.layers.Layer, _Dropout):
+    """A recurrent cell whose output carries its new states, for every time step.
+
+        output_t = concat(output of cell, state 1, state 2, ...)    along the last axis
+
+    What happens in the time loop of an RNN cannot be tapped from outside; this hands it out as an
+    output. `split_taps` takes the result apart again.
+
+    Args:
+        cell: A Keras RNN cell: `LSTMCell`, `GRUCell`, `SimpleRNNCell`, `StackedRNNCells` without
+            dropout, or your own (a layer with `state_size` and `call(inputs, states)`).
+
+    Input shape:
+        That of `cell`: `(batch, features)` and its states; without states, the initial ones. Use
+        it in `keras.layers.RNN`.
+
+    Output shape:
+        `(batch, output size + the sum of the state sizes)`, and the states as `cell` has them.
+
+    Masking:
+        By `keras.layers.RNN`: at a masked step it repeats the last output, so also the last states.
+
+    Raises:
+        TypeError: if `cell` is not a layer with a `state_size`.
+        ValueError: for `StackedRNNCells` with dropout, whose masks it cannot manage.
+
+    Example:
+        >>> cell = keras.layers.SimpleRNNCell(2)
+        >>> rnn = keras.layers.RNN(TapCell(cell), return_sequences=True)
+        >>> parts = split_taps(rnn(np.ones((1, 3, 4))), cell)
+        >>> sorted(parts)
+        ['output', 'state_0']
+        >>> tuple(parts["state_0"].shape)
+        (1, 3, 2)
+    """
+
+    def __init__(self, cell, **kwargs):
+        if not isinstance(cell, keras.layers.Layer) or not hasattr(cell, "state_size"):
+            raise TypeError(
+                "`cell` must be a Keras layer with a `state_size`, such as `keras.layers.LSTMCell`."
+                f" {received('cell', cell)}"
+            )
+        if _has_dropout(cell) and not isinstance(cell, _Dropout):
+            raise ValueError(
+                "`TapCell` cannot manage the dropout masks of stacked cells. Use one "
+                "`keras.layers.RNN(TapCell(cell), return_sequences=True)` per cell instead. "
+                + received("cell", cell)
+            )
+        super().__init__(**kwargs)
+        self.cell = cell
+
+    @property
+    def state_size(self):
+        return self.cell.state_size
+
+    @property
+    def output_size(self):
+        return sum(_sizes(self.cell))
+
+    def build(self, input_shape):
+        if not self.cell.built:
+            self.cell.build(input_shape)
+
+    def call(self, inputs, states=None, training=None):
+        if states is None:
+            states = self.get_initial_state(ops.shape(inputs)[0])
+        output, states = self.cell(inputs, states, training=training)
+        return ops.concatenate([output, *keras.tree.flatten(states)], axis=-1), states
+
+    def get_initial_state(self, batch_size=None):
+        return self.cell.get_initial_state(batch_size=batch_size)
+
+    def get_dropout_mask(self, step_input):
+        return self.cell.get_dropout_mask(step_input) if _has_dropout(self.cell) else None
+
+    def get_recurrent_dropout_mask(self, step_input):
+        return self.cell.get_recurrent_dropout_mask(step_input) if _has_dropout(self.cell) else None
+
+    def reset_dropout_mask(self):
+        if _has_dropout(self.cell):
+            self.cell.reset_dropout_mask()
+
+    def reset_recurrent_dropout_mask(self):
+        if _has_dropout(self.cell):
+            self.cell.reset_recurrent_dropout_mask()
+
+    def get_config(self):
+        return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        cell = keras.saving.deserialize_keras_object(config["cell"], custom_objects)
+        return cls(**{**config, "cell": cell})
+
+
+def split_taps(outputs, cell):
+    """What `TapCell(cell)` put together, apart: `{"output": ..., "state_0": ..., ...}`.
+
+    Args:
+        outputs: The output of `keras.layers.RNN(TapCell(cell))`, with or without the time axis.
+        cell: The same cell, or its `TapCell`.
+
+    Returns:
+        A dict of tensors, the states in the order of the flattened `cell.state_size`. For an LSTM:
+        `state_0` is h, `state_1` is c.
+
+    Raises:
+        ValueError: if the last axis is not as long as output and states together.
+    """
+    cell = cell.cell if isinstance(cell, TapCell) else cell
+    sizes = _sizes(cell)
+    if outputs.shape[-1] != sum(sizes):
+        raise ValueError(
+            f"`outputs` must have {sum(sizes)} features, those of output and states {sizes}. Pass "
+            f"what `RNN(TapCell(cell))` returned. Received: shape {tuple(outputs.shape)}"
+        )
+    names = ["output", *(f"state_{i}" for i in range(len(sizes) - 1))]
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+    return dict(zip(names, ops.split(outputs, ends, axis=-1), strict=True))
+
+
+def _sizes(cell):
+    """Features of the output and of each state."""
+    states = [_features(size) for size in keras.tree.flatten(cell.state_size)]
+    output = getattr(cell, "output_size", None)
+    return [_features(output) if output is not None else states[0], *states]
+
+
+def _features(size):
+    return int(size[-1]) if hasattr(size, "__getitem__") else int(size)
+
+
+def _has_dropout(cell):
+    parts = cell.cells if isinstance(cell, keras.layers.StackedRNNCells) else [cell]
+    return any(getattr(c, "dropout", 0) or getattr(c, "recurrent_dropout", 0) for c in parts)

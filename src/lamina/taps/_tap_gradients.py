@@ -1,0 +1,75 @@
+"""The gradient of a score with respect to what happens inside a model."""
+
+import keras
+from keras import ops
+
+from lamina._common import gradient
+from lamina.taps._build import symbolic
+from lamina.taps._capture import capture
+from lamina.taps._state import isolated
+from lamina.taps._tap import as_taps
+
+
+def tap_gradients(model, taps, inputs, score, training=False):
+    """What is at the taps, and the gradient of a score with respect to it.
+
+        g[key] = d sum(score(model(inputs))) / d value[key]
+
+    One forward and one backward pass. For Grad-CAM and other attributions. What layers update in
+    the pass is dropped (see `isolated`).
+
+    Args:
+        model: Any built Keras layer or model.
+        taps: A path, a `Tap`, a list of them, or `{alias: path or Tap}`. Each value must be one
+            floating-point tensor; the calls must be numbered or `"all"`.
+        inputs: What the model takes.
+        score: A function of the model's output; its result is summed.
+        training: Passed to the model.
+
+    Returns:
+        `(values, gradients)`: two dicts with the keys of the taps.
+
+    Raises:
+        ValueError: as `capture`; if a value is not floating-point.
+
+    Example:
+        >>> model = keras.Sequential([keras.layers.Rescaling(2.0, name="a"), keras.layers.ReLU()])
+        >>> x = np.array([[-1.0, 3.0]])
+        >>> values, gradients = tap_gradients(model, "a", x, score=lambda y: y**2)
+        >>> values["a"]
+        [[-2., 6.]]
+        >>> gradients["a"]
+        [[0., 12.]]
+
+    Reference:
+        Selvaraju et al., Grad-CAM, arXiv:1610.02391, equation 1.
+    """
+    taps = as_taps(taps)
+    inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
+
+    def run(inputs, modify=None):
+        with capture(model, taps, modify) as seen:
+            output = model(inputs, training=training)
+        return output, dict(seen)
+
+    def total(nudges):
+        # A nudge of 0 to each value: the gradient with respect to it is that of the value.
+        nudge = {key: _adder(value) for key, value in nudges.items()}
+        with isolated():
+            output, seen = run(inputs, nudge)
+            return ops.sum(score(output)), seen
+
+    shapes = symbolic(lambda x: run(x)[1], keras.tree.map_structure(_spec, inputs))
+    nudges = keras.tree.map_structure(lambda x: ops.zeros(x.shape, x.dtype), shapes)
+    gradients, values = gradient(total, nudges)
+    return values, gradients
+
+
+def _adder(nudge):
+    """A function that adds the next nudge at each call, or the only one."""
+    rest = iter(nudge if isinstance(nudge, list) else [nudge])
+    return lambda value: keras.tree.map_structure(ops.add, value, next(rest))
+
+
+def _spec(x):
+    return keras.KerasTensor(x.shape, keras.backend.standardize_dtype(x.dtype))

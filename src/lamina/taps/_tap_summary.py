@@ -1,0 +1,159 @@
+"""A look at everything that happens in one forward pass."""
+
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from lamina.taps._paths import walk
+from lamina.taps._recorder import Recorder
+from lamina.taps._state import isolated
+
+
+@dataclass
+class TapLine:
+    """What one layer returned in a forward pass, all its calls together."""
+
+    path: str
+    layer: str
+    calls: int = 0
+    shapes: list = field(default_factory=list)
+    dtypes: list = field(default_factory=list)
+    values: int = 0
+    zeros: int = 0
+    nans: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    @property
+    def mean(self):
+        """Over what is not NaN; NaN if there is nothing."""
+        return self.total / (self.values - self.nans) if self.values > self.nans else np.nan
+
+    @property
+    def scale(self):
+        """The standard deviation."""
+        if self.values == self.nans:
+            return np.nan
+        return np.sqrt(max(self.squares / (self.values - self.nans) - self.mean**2, 0.0))
+
+    @property
+    def zero_share(self):
+        return self.zeros / self.values if self.values else np.nan
+
+    def add(self, output):
+        """Count in one more call."""
+        tensors = [x for x in keras.tree.flatten(output) if keras.ops.is_tensor(x)]
+        self.calls += 1
+        self.shapes = self.shapes or [tuple(x.shape) for x in tensors]
+        self.dtypes = self.dtypes or [keras.backend.standardize_dtype(x.dtype) for x in tensors]
+        for x in tensors:
+            x = _as_float(x)
+            bad = np.isnan(x)
+            good = x[~bad]
+            self.values += x.size
+            self.zeros += int((good == 0).sum())
+            self.nans += int(bad.sum())
+            self.total += float(good.sum())
+            self.squares += float(np.square(good).sum())
+
+
+@dataclass
+class TapSummary:
+    """The lines of a `tap_summary`, in the order of the model's tree."""
+
+    model: str
+    lines: list
+    first_nan: str | None
+
+    def __str__(self):
+        head = ("layer", "shape", "dtype", "calls", "zero", "mean", "scale", "NaN")
+        rows = [head, *(_row(line) for line in self.lines)]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        lines = [self.model]
+        for row in rows:
+            cells = (
+                cell.ljust(w) if i < 3 else cell.rjust(w)
+                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            )
+            lines.append("  ".join(cells).rstrip())
+        if self.first_nan:
+            lines.append(
+                f"NaN appears first in the output of `{self.first_nan}`: its input has none."
+            )
+        return "\n".join(lines)
+
+
+def tap_summary(model, inputs, training=False):
+    """Print what every layer of a model returns, as a tree, and where NaN first appears.
+
+    One forward pass in eager mode. For each layer that a tap can reach: shape and dtype (of its
+    first call), number of calls, share of zeros, mean, scale (standard deviation) and count of NaN
+    over all its outputs and calls. A layer that ran in a loop of its own (a scan, the time loop of
+    an RNN) or not at all has 0 calls. Nothing is kept beyond these numbers, and what layers update
+    is dropped.
+
+    Args:
+        model: Any Keras layer or model.
+        inputs: What it takes, with values.
+        training: Passed to the model.
+
+    Returns:
+        A `TapSummary`, whose `lines` (with `path`, `calls`, `shapes`, `dtypes`, `zero_share`,
+        `mean`, `scale`, `nans`) and `first_nan` (a path, or None) say the same.
+
+    Raises:
+        ValueError: as the model does on such inputs.
+
+    Example:
+        >>> double, relu = keras.layers.Rescaling(2.0, name="a"), keras.layers.ReLU(name="b")
+        >>> model = keras.Sequential([double, relu])
+        >>> found = tap_summary(model, np.array([[-1.0, 3.0]]))
+        >>> [(line.path, line.zero_share, line.mean) for line in found.lines]
+        [('a', 0.0, 2.0), ('b', 0.5, 3.0)]
+    """
+    inputs = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
+    if not model.built:
+        model(inputs, training=training)
+    lines = {path: TapLine(path, type(layer).__name__) for path, (layer, _) in walk(model).items()}
+    guilty = []
+
+    def note(path, layer, arguments, output):
+        nans = lines[path].nans
+        lines[path].add(output)
+        # Calls end from the inside out: the first is the deepest.
+        if lines[path].nans > nans and not _has_nan(arguments):
+            guilty.append(path)
+
+    with isolated(), Recorder(model, note):
+        model(inputs, training=training)
+    name = f"{model.name} ({type(model).__name__})"
+    found = TapSummary(name, list(lines.values()), guilty[0] if guilty else None)
+    print(found)
+    return found
+
+
+def _row(line):
+    depth = line.path.count(".")
+    label = f"{'  ' * depth}{line.path.rpartition('.')[2]} ({line.layer})"
+    if line.calls == 0:
+        return (label, "-", "-", "0", "-", "-", "-", "-")
+    return (
+        label,
+        " ".join(str(shape).replace(" ", "") for shape in line.shapes),
+        " ".join(dict.fromkeys(line.dtypes)),
+        str(line.calls),
+        f"{line.zero_share:.0%}",
+        f"{line.mean:.3g}",
+        f"{line.scale:.3g}",
+        str(line.nans),
+    )
+
+
+def _as_float(x):
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(x, "float32")), "float64")
+
+
+def _has_nan(tree):
+    tensors = (x for x in keras.tree.flatten(tree) if keras.ops.is_tensor(x))
+    return any(np.isnan(_as_float(x)).any() for x in tensors)

@@ -1,0 +1,112 @@
+"""A model that also returns what happens inside it."""
+
+import functools
+
+import keras
+
+from lamina._common import received, register
+from lamina.taps._build import build_inner
+from lamina.taps._capture import capture
+from lamina.taps._paths import resolve
+from lamina.taps._tap import Tap, as_taps
+
+
+@register
+class Tapped(keras.Model):
+    """A model whose output is a dict: its own output, and the values at the taps.
+
+        Tapped(model, taps)(x) = {"output": model(x), path or alias: value, ...}
+
+    One forward pass, no change to `model`, which keeps its weights and trains to the same bits as
+    without taps. It is a Keras model: losses by key through `compile(loss={...})`, `fit`,
+    `predict`, `.keras` files, export, use inside another model.
+
+    Args:
+        model: Any Keras layer or model: Functional, Sequential, subclassed, nested.
+        taps: A path, a `Tap`, a list of them, or `{alias: path or Tap}`. The attribute `taps` may
+            be set at any time: it takes effect at once, in compiled functions too.
+
+    Input shape:
+        As `model`.
+
+    Output shape:
+        A dict: `"output"` as `model`; at each key what its layer returns (or takes); a list of
+        these for `call="all"`.
+
+    Masking:
+        The model's own; what is tapped keeps its mask.
+
+    Raises:
+        TypeError: if `model` is not a Keras layer.
+        ValueError: for a path that leads nowhere or to several layers, at once if the model is
+            built; for a tap that never fires, and in the other cases of `capture`, when called.
+
+    Example:
+        >>> model = keras.Sequential([keras.layers.Rescaling(2.0, name="a"), keras.layers.ReLU()])
+        >>> out = Tapped(model, ["a"])(np.array([[-1.0, 3.0]]))
+        >>> out["output"]
+        [[0., 6.]]
+        >>> out["a"]
+        [[-2., 6.]]
+
+    Reference:
+        The same idea for other frameworks: torchvision `create_feature_extractor`, flax
+        `capture_intermediates`. Here it follows calls, so control flow in Python is no obstacle.
+    """
+
+    def __init__(self, model, taps=(), **kwargs):
+        if not isinstance(model, keras.layers.Layer):
+            raise TypeError(f"`model` must be a Keras layer or model. {received('model', model)}")
+        super().__init__(**kwargs)
+        self.model = model
+        self.taps = taps
+        if model.built and (shape := _input_shape(model)) is not None:
+            self.build(shape)
+
+    @property
+    def taps(self):
+        """`{key: Tap}`."""
+        return {key: Tap(**config) for key, config in self._taps}
+
+    @taps.setter
+    def taps(self, taps):
+        taps = as_taps(taps)
+        if self.model.built:
+            for tap in taps.values():
+                resolve(self.model, tap.path)
+        self._taps = tuple((key, tap.get_config()) for key, tap in taps.items())
+        # What is compiled still has the old taps in it; so do the losses, matched by key.
+        self.train_function = self.test_function = self.predict_function = None
+        if self.compiled:
+            self._compile_again()
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        self._compile_again = functools.partial(super().compile, *args, **kwargs)
+
+    def build(self, input_shape):
+        build_inner(self.model, input_shape)
+
+    def call(self, inputs, training=None, **kwargs):
+        with capture(self.model, self.taps) as seen:
+            output = self.model(inputs, training=training, **kwargs)
+        return {"output": output, **seen}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "model": keras.saving.serialize_keras_object(self.model),
+            "taps": dict(self._taps),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        model = keras.saving.deserialize_keras_object(config["model"], custom_objects)
+        taps = {key: Tap(**tap) for key, tap in config["taps"].items()}
+        return cls(**{**config, "model": model, "taps": taps})
+
+
+def _input_shape(model):
+    """What a built model was built for, if it tells."""
+    config = model.get_build_config() or {}
+    return config.get("input_shape", getattr(model, "input_shape", None))

@@ -1,0 +1,328 @@
+"""`capture`: putting values in, the errors, and living with other patchers."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import lamina
+from lamina import Tap, Tapped, capture, tap_names
+from tests.taps.models import Block, Net, net
+
+CALL = keras.layers.Layer.__call__
+
+
+def same(ours, theirs):
+    np.testing.assert_array_equal(ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs))
+
+
+@pytest.fixture(autouse=True)
+def the_method_is_given_back():
+    yield
+    assert keras.layers.Layer.__call__ is CALL
+
+
+def test_calls_count_from_the_start_of_the_scope(rng):
+    model, x = net(rng)
+    with capture(model, {"real": "norm", "fake": Tap("norm", call=1)}) as seen:
+        model(x)
+        model(2 * x)
+    same(seen["real"], model.by_hand(x)["norm"])
+    same(seen["fake"], model.by_hand(2 * x)["norm"])
+
+
+def test_scopes_nest(rng):
+    model, x = net(rng)
+    with capture(model, "norm") as outer, capture(model, {"n": "norm"}) as inner:
+        model(x)
+    same(outer["norm"], inner["n"])
+
+
+def test_modify_replaces_what_flows_on(rng):
+    model, x = net(rng)
+    with capture(model, "norm", modify={"norm": lambda v: v * 0}) as seen:
+        y = model(x)
+    assert not ops.convert_to_numpy(seen["norm"]).any()
+    biases = np.concatenate([ops.convert_to_numpy(model.heads[k].bias) for k in "ab"])
+    np.testing.assert_array_equal(ops.convert_to_numpy(y), np.tile(biases, (len(x), 1)))
+
+
+def test_modify_at_one_call_at_an_input_and_by_one_function(rng):
+    model, x = net(rng)
+    taps = {"in": Tap("blocks.1", at="input"), "second": Tap("blocks.0.shared", call=1)}
+    with capture(model, taps, modify=lambda key, v: -v if key == "in" else v + 1) as seen:
+        model(x)
+    wanted = model.by_hand(x)
+    same(seen["second"], wanted["twice0"] + 1)
+    same(seen["in"], -(wanted["twice0"] + 1))
+
+
+def test_modify_by_a_path_that_is_not_tapped(rng):
+    model, x = net(rng)
+    with capture(model, "blocks.1.first", modify={"blocks.0": ops.zeros_like}) as seen:
+        model(x)
+    bias = ops.convert_to_numpy(model.blocks[1].first.bias)
+    same(seen["blocks.1.first"], np.tile(bias, (len(x), 1)))
+
+
+@pytest.mark.parametrize(
+    "function", [lambda v: v[:, :1], lambda v: ops.cast(v, "int32"), lambda v: [v], lambda v: None]
+)
+def test_modify_must_keep_shapes_and_dtypes(function, rng):
+    model, x = net(rng)
+    with pytest.raises(ValueError, match=r"must keep the shapes and dtypes at `norm`"):
+        with capture(model, (), modify={"norm": function}):
+            model(x)
+
+
+def test_modify_cannot_know_the_last_call(rng):
+    model, _ = net(rng)
+    with pytest.raises(ValueError, match="which is last is known only afterwards"):
+        capture(model, Tap("norm", call=-1), modify=lambda key, v: v)
+
+
+def test_stop_gradient_lets_none_flow_back(rng):
+    model, x = net(rng)
+
+    def through(stop):
+        def score(x):
+            with capture(model, Tap("blocks.0", stop_gradient=stop)) as seen:
+                model(x)
+            return seen["blocks.0"]
+
+        return ops.convert_to_numpy(lamina.input_gradient(score, x))
+
+    assert through(False).any()
+    assert not through(True).any()
+
+
+def errors(model, x, taps):
+    with pytest.raises(ValueError) as caught:
+        with capture(model, taps):
+            model(x)
+    return str(caught.value)
+
+
+def test_a_path_that_leads_nowhere_names_the_nearest(rng):
+    model, x = net(rng)
+    for wrong, right in {
+        "blocks.1.frist": "blocks.1.first",
+        "heads.c": "heads.a",
+        "insid": "inside",
+        "norms": "norm",
+        "blocks.7": "blocks.0",
+    }.items():
+        message = errors(model, x, wrong)
+        assert f"no layer `{wrong}`" in message and f"`{right}`" in message, message
+        assert "tap_names" in message
+
+
+def test_nearest_names_also_before_the_model_is_built():
+    with pytest.raises(ValueError, match="no layer `norms`"), capture(Net(), "norms"):
+        pass
+
+
+def test_an_ambiguous_name_lists_the_paths():
+    class Twins(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.left = keras.layers.Dense(2, name="twin")
+            self.right = keras.layers.Dense(2, name="twin")
+
+        def call(self, x):
+            return self.left(x) + self.right(x)
+
+    message = errors(Twins(), np.ones((2, 3)), "twin")
+    assert "the name of 2 layers" in message and "`left`, `right`" in message
+
+
+def test_a_missing_call_says_how_many_there_were(rng):
+    model, x = net(rng)
+    message = errors(model, x, Tap("blocks.0.shared", call=5))
+    assert "`blocks.0.shared`" in message and "was called 2 times" in message
+
+
+def test_a_tap_that_never_fired(rng):
+    model, x = net(rng)
+    message = errors(model, x, "spare")
+    assert "`spare` (ReLU) never fired" in message and "tap_names" in message
+
+
+def test_raw_operations_and_inputs_say_what_to_do(rng):
+    inputs = keras.Input((3,), name="start")
+    model = keras.Model(inputs, keras.layers.ReLU()(ops.sin(inputs)))
+    raw = next(op.name for op in model.operations if not isinstance(op, keras.layers.Layer))
+    x = rng.standard_normal((2, 3)).astype("float32")
+    assert "keras.layers.Identity" in errors(model, x, raw)
+    assert 'at="input"' in errors(model, x, "start")
+
+
+def test_a_call_of_its_own_is_refused():
+    class Own(keras.layers.Dense):
+        def __call__(self, x):
+            return super().__call__(x) + 1
+
+    model = keras.Sequential([Own(2, name="own")])
+    assert "a `__call__` of its own" in errors(model, np.ones((1, 2)), "own")
+
+
+class InLoop(keras.layers.Layer):
+    """Calls a layer inside control flow of Keras or of the backend."""
+
+    def __init__(self, kind, **kwargs):
+        super().__init__(**kwargs)
+        self.kind = kind
+        self.dense = keras.layers.Dense(3, name="inner")
+
+    def build(self, input_shape):
+        self.dense.build(input_shape)
+
+    def call(self, x):
+        if self.kind == "scan":
+            return ops.scan(lambda carry, _: (self.dense(carry), carry), x, length=2)[0]
+        if self.kind == "while_loop":
+            return ops.while_loop(lambda v: ops.sum(v) < -1e9, lambda v: (self.dense(v),), (x,))[0]
+        if self.kind == "cond":
+            return ops.cond(ops.any(x > -9), lambda: self.dense(x), lambda: x)
+        if self.kind == "vectorized_map":
+            return ops.vectorized_map(lambda row: self.dense(row[None])[0], x)
+        return keras.remat(self.dense)(x)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("kind", ["scan", "cond", "vectorized_map", "remat"])
+def test_control_flow_is_refused_by_name_in_eager_and_compiled_code(kind, compiled):
+    x = np.ones((2, 3), "float32")
+    layer = InLoop(kind)
+    model = keras.Sequential([keras.Input((3,)), layer])
+    tapped = Tapped(model, "inner")
+    with pytest.raises(ValueError) as caught:
+        tapped.predict(x, verbose=0) if compiled else tapped(x)
+    assert "`inner`" in str(caught.value) and kind in str(caught.value)
+
+
+def test_a_block_under_remat_is_refused():
+    with keras.RematScope(mode="full"):
+        block = Block(3, name="block")
+    model = keras.Sequential([keras.Input((3,)), block])
+    tapped = Tapped(model, "block.first")
+    with pytest.raises(ValueError, match=r"`block\.first`[\s\S]*remat"):
+        tapped(np.ones((2, 3), "float32"))
+
+
+def test_time_distributed_and_recurrent_cells_name_the_way_out():
+    series = np.ones((2, 4, 3), "float32")
+    dense = keras.layers.Dense(2, name="inner")
+    model = keras.Sequential([keras.layers.TimeDistributed(dense, name="td")])
+    model(series)
+    assert "inside td (TimeDistributed)" in errors(model, series, "td.layer")
+    model = keras.Sequential([keras.layers.LSTM(2, name="lstm")])
+    model(series)
+    assert "lamina.TapCell" in errors(model, series, "lstm.cell")
+
+
+def test_an_unrolled_cell_shows_every_step(rng):
+    series = rng.standard_normal((2, 4, 3)).astype("float32")
+    rnn = keras.layers.SimpleRNN(2, unroll=True, return_sequences=True, name="rnn")
+    model = keras.Sequential([keras.Input((4, 3)), rnn])
+    seen = Tapped(model, {"steps": Tap("rnn.cell", call="all")})(series)
+    steps = ops.stack([step[0] for step in seen["steps"]], 1)
+    same(steps, seen["output"])
+
+
+def test_another_patcher_under_on_top_and_in_between(rng):
+    model, x = net(rng)
+    counts = {"under": 0, "over": 0}
+
+    def patch(name):
+        before = keras.layers.Layer.__call__
+
+        def __call__(self, *args, **kwargs):
+            counts[name] += self is model
+            return before(self, *args, **kwargs)
+
+        keras.layers.Layer.__call__ = __call__
+        return before
+
+    original = patch("under")
+    with capture(model, {"n": Tap("norm", call="all")}) as first:
+        ours = patch("over")
+        model(x)
+    model(x)
+    with capture(model, {"n": Tap("norm", call="all")}) as second:
+        model(x)
+    assert counts == {"under": 3, "over": 3}
+    assert len(first["n"]) == 1 and len(second["n"]) == 1
+    keras.layers.Layer.__call__ = ours  # the upper one goes, by what it had found
+    model(x)
+    with capture(model, {"n": Tap("norm", call="all")}) as third:
+        model(x)
+    assert counts == {"under": 5, "over": 3}
+    assert len(third["n"]) == 1
+    keras.layers.Layer.__call__ = original
+
+
+def test_a_patcher_that_takes_ours_out_is_named(rng):
+    model, x = net(rng)
+    with pytest.raises(ValueError, match=r"Another patch of `Layer\.__call__`"):
+        with capture(model, "norm"):
+            keras.layers.Layer.__call__ = CALL
+            model(x)
+
+
+def test_nothing_is_installed_when_no_scope_is_open(rng):
+    model, x = net(rng)
+    with pytest.raises(ZeroDivisionError), capture(model, "norm"):
+        model(x)
+        1 / 0  # noqa: B018
+    Tapped(model, "norm")(x)
+    assert keras.layers.Layer.__call__ is CALL
+    with capture(model, ()):
+        assert keras.layers.Layer.__call__ is CALL
+
+
+@pytest.mark.parametrize(
+    ("taps", "message"),
+    [
+        ({"output": "norm"}, "the model's own output"),
+        (["norm", "norm"], "Give them aliases"),
+        (3, "`taps` must be"),
+        ([3], "a tap must be"),
+    ],
+)
+def test_bad_taps(taps, message, rng):
+    model, _ = net(rng)
+    with pytest.raises((ValueError, TypeError), match=message):
+        Tapped(model, taps)
+
+
+@pytest.mark.parametrize("bad", [{"call": -2}, {"call": "last"}, {"call": True}, {"at": "middle"}])
+def test_bad_tap_arguments(bad):
+    with pytest.raises(ValueError, match="must be"):
+        Tap("norm", **bad)
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(TypeError, match="must be a Keras layer"):
+        Tapped(lambda x: x, "a")
+
+
+def test_names_are_what_a_forward_pass_calls(rng):
+    model, x = net(rng)
+    names = {row.path: row for row in tap_names(model, keras.KerasTensor((None, 5)))}
+    assert names["blocks.0.shared"].calls == 2
+    assert names["blocks.0.shared"].shape == (None, 4)
+    assert names["heads.b"].shape == (None, 3)
+    assert names["nested.inside"].layer == "Dense" and names["nested.inside"].dtype == "float32"
+    assert "spare" not in names
+    seen = Tapped(model, list(names))(x)
+    assert len(seen) == len(names) + 1
+
+
+def test_names_build_a_model_and_refuse_inputs_of_another_structure(rng):
+    model = Net()
+    assert (
+        next(row.path for row in tap_names(model, np.ones((2, 5), "float32"))) == "blocks.0.first"
+    )
+    with pytest.raises(ValueError, match="cannot be called on `inputs`"):
+        tap_names(model, {"x": np.ones((2, 5)), "z": np.ones((2, 1))})
