@@ -139,11 +139,12 @@ def test_a_change_of_taps_takes_effect_at_once(rng):
 def test_saves_and_loads(rng, tmp_path):
     model, x = net(rng)
     tapped = Tapped(model, {"h": Tap("blocks.1.shared", call=1, at="input"), "n": "norm"})
+    tapped.compile("adam", loss={"output": "mse"}, jit_compile=False)
     before = to_numpy_tree(tapped(x))
     tapped.save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras")
     after = to_numpy_tree(loaded(x))
-    assert loaded.taps == tapped.taps
+    assert loaded.taps == tapped.taps and loaded.compiled
     assert before.keys() == after.keys()
     for key in before:
         np.testing.assert_array_equal(after[key], before[key])

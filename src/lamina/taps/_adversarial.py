@@ -4,10 +4,11 @@ import keras
 from keras import ops, random
 
 from lamina._common import received, register
-from lamina.taps._build import build_inner, symbolic, symbols
+from lamina.taps._build import build_inner, compile_from_config, symbolic, symbols
 from lamina.taps._capture import capture
 from lamina.taps._feature_matching_loss import FeatureMatchingLoss
 from lamina.taps._input_gradient import input_gradient
+from lamina.taps._paths import resolve
 from lamina.taps._state import frozen
 from lamina.taps._tap import Tap, as_taps
 
@@ -107,7 +108,11 @@ class Adversarial(keras.Model):
         self.learning_rate_ratio = learning_rate_ratio
         self.r1, self.gradient_penalty = r1, gradient_penalty
         self.feature_matching = feature_matching or FeatureMatchingLoss()
-        self._taps = tuple((key, tap.get_config()) for key, tap in as_taps(taps).items())
+        taps = as_taps(taps)
+        if discriminator.built:
+            for tap in taps.values():
+                resolve(discriminator, tap.path)
+        self._taps = tuple((key, tap.get_config()) for key, tap in taps.items())
         self._seeds = random.SeedGenerator()
         self.generator_loss = keras.metrics.Mean("generator_loss")
         self.discriminator_loss = keras.metrics.Mean("discriminator_loss")
@@ -121,6 +126,9 @@ class Adversarial(keras.Model):
         super().compile(optimizer, loss, **kwargs)
         if self.learning_rate_ratio != 1:
             _scale_updates(self.optimizer, self.discriminator, self.learning_rate_ratio)
+
+    def compile_from_config(self, config):
+        compile_from_config(self, config)
 
     def build(self, input_shape):
         rows = input_shape[0] if isinstance(input_shape, tuple | list) else None

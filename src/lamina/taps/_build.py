@@ -43,3 +43,10 @@ def symbols(shape, dtype):
     if any(isinstance(part, tuple | list | dict) for part in shape):
         return [symbols(part, dtype) for part in shape]
     return keras.KerasTensor(shape, dtype)
+
+
+def compile_from_config(model, config):
+    """What Keras does on loading, and leaves out where a model has a `compile` of its own."""
+    model.compile(**keras.saving.deserialize_keras_object(config))
+    if model.built:
+        model.optimizer.build(model.trainable_variables)

@@ -5,7 +5,7 @@ import functools
 import keras
 
 from lamina._common import received, register
-from lamina.taps._build import build_inner
+from lamina.taps._build import build_inner, compile_from_config
 from lamina.taps._capture import capture
 from lamina.taps._paths import resolve
 from lamina.taps._tap import Tap, as_taps
@@ -83,6 +83,9 @@ class Tapped(keras.Model):
     def compile(self, *args, **kwargs):
         super().compile(*args, **kwargs)
         self._compile_again = functools.partial(super().compile, *args, **kwargs)
+
+    def compile_from_config(self, config):
+        compile_from_config(self, config)
 
     def build(self, input_shape):
         build_inner(self.model, input_shape)
