@@ -53,6 +53,8 @@ def _torch(function, x):
         x = keras.tree.map_structure(lambda t: t if t.requires_grad else _leaf(t), x)
         total, aux = function(x)
         flat = keras.tree.flatten(x)
+        if not total.requires_grad:  # it does not depend on anything that trains
+            return keras.tree.map_structure(torch.zeros_like, x), aux
         found = torch.autograd.grad(total, flat, create_graph=outside, materialize_grads=True)
     return keras.tree.pack_sequence_as(x, list(found)), aux
 
