@@ -68,7 +68,7 @@ class TapSummary:
 
     def __str__(self):
         head = ("layer", "shape", "dtype", "calls", "zero", "mean", "scale", "NaN")
-        rows = [head, *(_row(line) for line in self.lines)]
+        rows = [head, *(_row(line, self.lines) for line in self.lines)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines = [self.model]
         for row in rows:
@@ -133,9 +133,10 @@ def tap_summary(model, inputs, training=False):
     return found
 
 
-def _row(line):
-    depth = line.path.count(".")
-    label = f"{'  ' * depth}{line.path.rpartition('.')[2]} ({line.layer})"
+def _row(line, lines):
+    owners = [other.path for other in lines if line.path.startswith(f"{other.path}.")]
+    name = line.path[len(max(owners, key=len)) + 1 :] if owners else line.path
+    label = f"{'  ' * len(owners)}{name} ({line.layer})"
     if line.calls == 0:
         return (label, "-", "-", "0", "-", "-", "-", "-")
     return (
