@@ -3,6 +3,7 @@
 import typer
 
 from lamina_cli._check import check
+from lamina_cli._detect import detect
 
 app = typer.Typer(
     name="lamina",
@@ -19,3 +20,4 @@ def root() -> None:
 
 
 app.command()(check)
+app.command("detect")(detect)

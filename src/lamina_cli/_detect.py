@@ -1,0 +1,91 @@
+"""`lamina detect`: find what is unusual in a recording."""
+
+import contextlib
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from lamina_cli._backend import choose_backend
+
+
+def detect(
+    recording: Annotated[
+        str | None, typer.Argument(help="A CSV file or a WFDB record; a demonstration without.")
+    ] = None,
+    out: Annotated[str, typer.Option(help="Folder for the results.")] = "out",
+    fit: Annotated[str | None, typer.Option(help="Learn from this recording instead.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="CSV column; repeatable.")] = None,
+    rate: Annotated[float | None, typer.Option(help="CSV: samples a second.")] = None,
+    window: Annotated[int | None, typer.Option(help="Samples; found from the data.")] = None,
+    shapes: Annotated[int, typer.Option(help="The most shapes a lead's codebook holds.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print run.json.")] = False,
+    backend: Annotated[str | None, typer.Option(help="tensorflow, jax or torch.")] = None,
+) -> None:
+    """Find what is unusual in a recording; learn from it, or from another, what is usual.
+
+    Writes scores.parquet, events.csv, report.html, model.keras and run.json.
+    """
+    choose_backend(backend)
+    from lamina_detect import BadInput
+    from lamina_detect import detect as job
+
+    try:
+        with _progress() as progress:
+            run = job(
+                recording, out, fit, column, rate, progress, window=window, shapes=shapes, seed=seed
+            )
+    except BadInput as error:
+        typer.echo(f"lamina detect: {error}".replace("\n", " "), err=True)
+        raise typer.Exit(2) from None
+    typer.echo(json.dumps(run, indent=2) if as_json else summary(run, out))
+
+
+@contextlib.contextmanager
+def _progress():
+    """A bar on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda what, done, of: bar.update(
+            task, description=what, completed=done, total=of if of > 1 else None
+        )
+
+
+def summary(run, out):
+    """What the command prints: a result that can be read at a glance."""
+    length = f"{run['samples']:,} samples of {', '.join(run['leads'])}"
+    if run["rate"]:
+        length += f", {run['samples'] / run['rate'] / 60:.1f} minutes"
+    lines = [
+        f"{run['recording']}: {length}",
+        f"  window {run['settings']['window']} samples, "
+        f"{run['alarms']} alarms above {run['threshold']:.1f}",
+    ]
+    conditions = [f"{run[k]} {k}" for k in ("gaps", "clipped", "flat") if run[k]]
+    if conditions:
+        lines.append("  stretches: " + ", ".join(conditions))
+    lines.append("  highest:   sample        time       score  lead")
+    for event in run["highest"][:5]:
+        mark = "!" if event["alarm"] else " "
+        lines.append(
+            f"          {mark} {event['peak']:>8}  {event['time']:>10}  {event['score']:>9.1f}"
+            f"  {event['lead']}"
+        )
+    if verdict := run["against_annotations"]:
+        lines.append(
+            f"  against {verdict['positive']} of {verdict['of']} marked {verdict['per']}: "
+            f"area under ROC {verdict['area_under_roc']:.3f} "
+            f"(random {verdict['random_area_under_roc']:.3f}), average precision "
+            f"{verdict['average_precision']:.3f} (random {verdict['random_average_precision']:.3f})"
+        )
+    lines.append(f"  {out}/report.html   ({run['seconds']:.0f} s)")
+    return "\n".join(lines)

@@ -1,0 +1,128 @@
+"""The last layers of the model: how usual a window is, lead by lead and together."""
+
+import keras
+import numpy as np
+from keras import ops
+
+REST_WEIGHT = 0.25
+NEVER = -1e9
+
+
+@keras.saving.register_keras_serializable(package="lamina_detect")
+class ShapeDensity(keras.layers.Layer):
+    """Minus the logarithm of how often windows like this one came: 0 is as usual as can be.
+
+        s = -log sum_k f_k (w_0 / w_k)^(q/2) exp(-|z - c_k|^2 / (2 w_k) - r / (4 r_k))
+
+    For each lead: z are the window's q coordinates, r the energy that they leave out. Shape k has
+    its place c_k, its share f_k of the windows, and its widths w_k in and r_k outside of the
+    coordinates; w_0 is the smallest w_k.
+
+    Input shape:
+        `[(batch, time, leads * (components + 1)), (batch, time, leads)]`: for each lead the
+        coordinates and sqrt(window) times the mean; and the window's energy.
+
+    Output shape:
+        `(batch, time, leads)`
+
+    Streaming:
+        Each window by itself.
+    """
+
+    receptive_field = 1
+
+    def __init__(self, components, shapes, **kwargs):
+        super().__init__(**kwargs)
+        self.components = components
+        self.shapes = shapes
+
+    def build(self, input_shape):
+        self.leads = input_shape[1][-1]
+        slope = (self.leads, self.components + 2, self.shapes)
+        self.slope = self.add_weight(name="slope", shape=slope, trainable=False)
+        self.offset = self.add_weight(
+            name="offset", shape=(self.leads, 1, self.shapes), trainable=False
+        )
+
+    def learn(self, codebooks):
+        """Take over one codebook a lead."""
+        slope, offset = np.zeros(self.slope.shape), np.full(self.offset.shape, NEVER)
+        for lead, book in enumerate(codebooks):
+            count = len(book.centres)
+            width, centres = book.width.astype("float64"), book.centres.astype("float64")
+            spread = self.components / 2 * np.log(width / width.min())
+            slope[lead, :-2, :count] = (centres / width[:, None]).T
+            slope[lead, -2, :count] = -0.5 / width
+            slope[lead, -1, :count] = -REST_WEIGHT / book.rest
+            offset[lead, 0, :count] = np.log(book.share) - spread - (centres**2).sum(1) / 2 / width
+        self.slope.assign(slope)
+        self.offset.assign(offset)
+
+    def initial_state(self, batch):
+        return {}
+
+    def step(self, x, state, mask=None):
+        return self.call(x), state
+
+    def call(self, inputs):
+        coordinates, energy = inputs
+        scores, each = [], self.components + 1
+        for lead in range(self.leads):
+            z = coordinates[..., lead * each : (lead + 1) * each]
+            within = ops.sum(z[..., :-1] ** 2, -1, keepdims=True)
+            rest = energy[..., lead : lead + 1] - within - z[..., -1:] ** 2
+            features = ops.concatenate([z[..., :-1], within, ops.relu(rest)], -1)
+            logits = ops.matmul(features, self.slope[lead]) + self.offset[lead]
+            scores.append(-ops.logsumexp(logits, axis=-1, keepdims=True))
+        return ops.concatenate(scores, -1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[1]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "components": self.components,
+            "shapes": self.shapes,
+        }
+
+
+@keras.saving.register_keras_serializable(package="lamina_detect")
+class LeadScores(keras.layers.Layer):
+    """The leads' scores, and last their mean over the leads that are not in a gap.
+
+    Input shape:
+        `[scores (batch, time, leads), factors (batch, time, leads)]`, factors 1, 0 or NaN.
+
+    Output shape:
+        `(batch, time, leads + 1)`
+
+    Streaming:
+        Each sample by itself.
+    """
+
+    receptive_field = 1
+
+    def __init__(self, settings=None, **kwargs):
+        super().__init__(**kwargs)
+        self.settings = dict(settings or {})
+
+    def initial_state(self, batch):
+        return {}
+
+    def step(self, x, state, mask=None):
+        return self.call(x), state
+
+    def call(self, inputs):
+        scores, factors = inputs
+        scores = scores * factors
+        there = ops.cast(ops.logical_not(ops.isnan(factors)), scores.dtype)
+        total = ops.sum(ops.where(ops.isnan(scores), 0.0, scores), -1, keepdims=True)
+        # No lead at all: 0 / 0, a gap.
+        return ops.concatenate([scores, total / ops.sum(there, -1, keepdims=True)], -1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[0][:-1], input_shape[0][-1] + 1)
+
+    def get_config(self):
+        return {**super().get_config(), "settings": self.settings}

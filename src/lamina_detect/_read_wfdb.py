@@ -1,0 +1,148 @@
+"""WFDB records: header and annotations through the wfdb package, samples as stored bytes."""
+
+import functools
+import math
+import pathlib
+
+import numpy as np
+
+from lamina_detect._errors import BadInput
+from lamina_detect._recording import Beats, Packing, Recording
+
+BEATS = set("NLRBAaJSVrFejnE/fQ?")
+PIECE = 1 << 20
+# Samples and bytes of the smallest group that is whole in both.
+GROUPS = {"212": (2, 3)}
+
+
+def read_wfdb(record):
+    """The WFDB record at `record` (a path without ending); see `read`."""
+    header = _header(record)
+    data = _data_file(record, header)
+    channels, (group, group_bytes) = header.n_sig, GROUPS[header.fmt[0]]
+    frame = math.lcm(group, channels)
+    frame_bytes = frame // group * group_bytes
+    needed = math.ceil(header.sig_len * channels * group_bytes / group)
+    there = data.stat().st_size
+    if there < needed:
+        raise BadInput(
+            f"{data}: {there} bytes, but its header promises {header.sig_len} samples of "
+            f"{channels} leads: {needed} bytes"
+        )
+    _verify_checksums(record, header)
+    return Recording(
+        name=record.name,
+        leads=_unique(header.sig_name or [f"lead{i}" for i in range(channels)]),
+        units=tuple(header.units),
+        length=header.sig_len,
+        rate=float(header.fs),
+        read=functools.partial(_frames, data, frame_bytes, needed),
+        packing=Packing(
+            int(header.fmt[0]),
+            channels,
+            frame_bytes,
+            frame // channels,
+            tuple(header.adc_gain),
+            tuple(header.baseline),
+        ),
+        beats=_beats(record, header.sig_len),
+    )
+
+
+def _header(record):
+    import wfdb
+
+    path = record.with_suffix(".hea")
+    try:
+        header = wfdb.rdheader(str(record))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from None
+    except Exception as error:
+        raise BadInput(f"{path}: not a WFDB header: {type(error).__name__}: {error}") from None
+    if not isinstance(header, wfdb.Record) or not header.n_sig:
+        raise BadInput(f"{path}: a record of several segments or of no signal is not supported")
+    if not header.sig_len or header.sig_len < 1:
+        raise BadInput(f"{path}: the header does not say how many samples there are")
+    if not header.fs or not np.isfinite(header.fs) or header.fs <= 0:
+        raise BadInput(f"{path}: the sampling rate is {header.fs}, not a positive number")
+    _check_signals(path, header)
+    return header
+
+
+def _check_signals(path, header):
+    unknown = sorted({str(f) for f in header.fmt} - set(GROUPS))
+    if unknown:
+        known = ", ".join(GROUPS)
+        raise BadInput(f"{path}: unknown storage format {', '.join(unknown)}; known here: {known}")
+    if len(set(header.fmt)) > 1 or len(set(header.file_name)) > 1:
+        raise BadInput(f"{path}: its signals lie in several files or formats")
+    if len(set(header.samps_per_frame)) > 1:
+        raise BadInput(f"{path}: its signals have different sampling rates")
+    if header.samps_per_frame[0] != 1 or any(header.skew or ()) or any(header.byte_offset or ()):
+        raise BadInput(f"{path}: samples per frame, skew and byte offset are not supported")
+    if not all(np.isfinite(g) and g for g in header.adc_gain):
+        raise BadInput(f"{path}: a gain of {header.adc_gain}: every one must be a number, not 0")
+
+
+def _data_file(record, header):
+    name = header.file_name[0]
+    folder = record.parent.resolve()
+    data = (folder / name).resolve()
+    if pathlib.PurePath(name).name != name or data.parent != folder:
+        raise BadInput(f"{record}.hea: names a file outside its folder: {name}")
+    if not data.is_file():
+        raise BadInput(f"{data}: no such file, but {record.name}.hea names it")
+    try:
+        data.open("rb").close()
+    except OSError as error:
+        raise BadInput(f"{data}: cannot be read: {error.strerror}") from None
+    return data
+
+
+def _verify_checksums(record, header):
+    """The sum of each lead's samples, modulo 2^16, against the header's."""
+    import wfdb
+
+    if header.checksum is None or any(c is None for c in header.checksum):
+        return
+    sums = np.zeros(header.n_sig, "int64")
+    for start in range(0, header.sig_len, PIECE):
+        stop = min(start + PIECE, header.sig_len)
+        piece = wfdb.rdrecord(str(record), sampfrom=start, sampto=stop, physical=False)
+        sums += piece.d_signal.sum(0, dtype="int64")
+    for lead, (got, want) in enumerate(zip(sums, header.checksum, strict=True)):
+        if (int(got) - want) % 65536:
+            raise BadInput(
+                f"{record}: the checksum of lead {header.sig_name[lead]} does not match its "
+                "header: the file is damaged"
+            )
+
+
+def _frames(data, frame_bytes, needed, start, stop):
+    """Frames `start` to `stop` of the file, the last one filled up with zeros."""
+    with data.open("rb") as file:
+        file.seek(start * frame_bytes)
+        wanted = max(0, min(stop * frame_bytes, needed) - start * frame_bytes)
+        raw = file.read(wanted)
+    raw += bytes(-len(raw) % frame_bytes)
+    return np.frombuffer(raw, "uint8").reshape(-1, frame_bytes)
+
+
+def _beats(record, length):
+    import wfdb
+
+    if not record.with_suffix(".atr").exists():
+        return None
+    try:
+        found = wfdb.rdann(str(record), "atr")
+    except Exception as error:
+        raise BadInput(f"{record}.atr: not WFDB annotations: {error}") from None
+    symbols, samples = np.array(found.symbol), np.asarray(found.sample)
+    keep = np.isin(symbols, list(BEATS)) & (samples >= 0) & (samples < length)
+    return Beats(samples[keep], symbols[keep] == "V") if keep.any() else None
+
+
+def _unique(names):
+    """Lead names, told apart where two are alike."""
+    names = [str(n) for n in names]
+    return tuple(n if names.count(n) == 1 else f"{n}_{i}" for i, n in enumerate(names))

@@ -1,0 +1,108 @@
+"""What the data tell about themselves: how long a period is, and where the amplifier clips."""
+
+import numpy as np
+
+LONGEST_PERIOD = 4096
+CLEAR = 0.03
+
+
+def find_period(x):
+    """Samples between repetitions in `x`, or None where nothing repeats.
+
+    The first high peak of the mean of two autocorrelations, the signal's and its envelope's: beats
+    that change their shape or sign still come one after the other, and a second wave within a beat
+    has no second burst of power. Over short pieces of the recording, so that a drifting rate blurs
+    little.
+    """
+    length = min(LONGEST_PERIOD, len(x) // 2)
+    if length < 16:
+        return None
+    pieces = _detrended(_pieces(x, length))
+    smooth = max(2, round(_ripple(pieces)))
+    repeats = _autocorrelation(pieces)
+    if 4 * smooth < length:
+        envelope = _autocorrelation(_detrended(_envelope(pieces, smooth)))
+        repeats = (repeats[: len(envelope)] + envelope) / 2
+    height, period = _first_peak(repeats)
+    return period if height >= CLEAR else None
+
+
+def grain(x):
+    """Samples a cycle at the root mean square frequency of `x`: how fine its detail is."""
+    length = min(LONGEST_PERIOD, len(x) // 2)
+    return float(_ripple(_detrended(_pieces(x, length)))) if length >= 4 else 1.0
+
+
+def find_rails(x, run):
+    """The lowest and the highest value of `x` where the recording is clipped; else -inf and inf.
+
+    Clipped: the extreme value comes `run` times in a row, rarely in all, and lies far out.
+    """
+    rails = [-np.inf, np.inf]
+    low, middle, high = np.nanquantile(x, [0.25, 0.5, 0.75])
+    for side, extreme in enumerate((np.nanmin(x), np.nanmax(x))):
+        at = x == extreme
+        far = abs(extreme - middle) > 3 * (high - low) > 0
+        if far and at.mean() < 0.01 and longest_run(at) >= run:
+            rails[side] = float(extreme)
+    return rails
+
+
+def longest_run(flags):
+    """The longest row of True."""
+    starts, stops = runs(flags)
+    return int((stops - starts).max(initial=0))
+
+
+def runs(flags):
+    """Where each row of True starts, and where it has ended."""
+    edges = np.diff(np.concatenate([[0], np.asarray(flags, "int8"), [0]]))
+    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+
+
+def _pieces(x, length, most=200):
+    starts = np.arange(0, len(x) - length + 1, max(1, length // 2))
+    if len(starts) > most:
+        starts = starts[np.linspace(0, len(starts) - 1, most).astype(int)]
+    return np.stack([x[s : s + length] for s in starts]).astype("float64")
+
+
+def _detrended(pieces):
+    """Each piece without its straight line."""
+    t = np.linspace(-1, 1, pieces.shape[1])
+    pieces = pieces - pieces.mean(1, keepdims=True)
+    return pieces - np.outer(pieces @ t / (t @ t), t)
+
+
+def _ripple(pieces):
+    frequency = np.fft.rfftfreq(pieces.shape[1])
+    power = (np.abs(np.fft.rfft(pieces * np.hanning(pieces.shape[1]))) ** 2).mean(0)
+    total = power @ frequency**2
+    return np.sqrt(power.sum() / total) if total > 0 else pieces.shape[1]
+
+
+def _envelope(pieces, smooth):
+    """Root of the mean squared slope over `smooth` samples."""
+    total = np.cumsum(np.pad(np.diff(pieces) ** 2, ((0, 0), (1, 0))), axis=1)
+    return np.sqrt(np.maximum(total[:, smooth:] - total[:, :-smooth], 0))
+
+
+def _autocorrelation(pieces):
+    """The median over the pieces, for lags up to half a piece."""
+    length = pieces.shape[1]
+    spectrum = np.abs(np.fft.rfft(pieces, 2 * length)) ** 2
+    raw = np.fft.irfft(spectrum, 2 * length)[:, : length // 2]
+    raw = raw / np.maximum(raw[:, :1], 1e-12)
+    return np.median(raw, 0) / (1 - np.arange(length // 2) / length)
+
+
+def _first_peak(a):
+    """(height, lag) of the first peak, after the first dip below 0, of 0.3 of the highest."""
+    below = np.flatnonzero(a < 0)
+    first = max(below[0] if len(below) else len(a), 4)
+    inner = np.arange(max(first, 1), len(a) - 1)
+    peaks = inner[(a[inner] >= a[inner - 1]) & (a[inner] > a[inner + 1])]
+    if not len(peaks) or (top := a[peaks].max()) <= 0:
+        return 0.0, 0
+    lag = peaks[a[peaks] >= 0.3 * top][0]
+    return float(a[lag]), int(lag)

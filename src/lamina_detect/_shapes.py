@@ -1,0 +1,104 @@
+"""Learning the shapes: principal directions of the windows, and a codebook of their coordinates.
+
+NumPy: this runs once, on a sample of windows. What it learns becomes the weights of the model.
+"""
+
+import dataclasses
+
+import numpy as np
+
+FEWEST_WINDOWS_A_SHAPE = 10
+PASSES = 25
+
+
+@dataclasses.dataclass(frozen=True)
+class Shapes:
+    """The codebook of one lead.
+
+    `directions` `(window, components)` without mean; `centres` `(shapes, components)`; `share` of
+    the windows that each shape stands for; `width` and `rest`: mean squared distance of its windows
+    to it, within the components and outside of them.
+    """
+
+    directions: np.ndarray
+    centres: np.ndarray
+    share: np.ndarray
+    width: np.ndarray
+    rest: np.ndarray
+
+    def pictures(self):
+        """The shapes as windows `(shapes, window)`."""
+        basis = np.linalg.pinv(self.directions.astype("float64"))
+        return (self.centres @ basis).astype("float32")
+
+
+def learn_shapes(windows, components, shapes, rng, directions_from=20_000, codebook_from=30_000):
+    """The codebook of `windows` `(count, window)`."""
+    windows = windows - windows.mean(1, keepdims=True)
+    some = windows[rng.permutation(len(windows))[:directions_from]]
+    directions = principal_directions(some, components)
+    z = windows @ directions
+    rest = np.maximum((windows**2).sum(1) - (z**2).sum(1), 0)
+    count = max(1, min(shapes, len(z) // FEWEST_WINDOWS_A_SHAPE))
+    centres = kmeans(z[rng.permutation(len(z))[:codebook_from]], count, rng)
+    nearest, distance = assign(z, centres)
+    members = np.bincount(nearest, minlength=count)
+    kept = members > 0
+    mean = lambda x: np.bincount(nearest, x, count)[kept] / members[kept]  # noqa: E731
+    floor = lambda x: max(float(np.median(x)) / 2, float(np.mean(x)) * 1e-6, 1e-12)  # noqa: E731
+    return Shapes(
+        directions,
+        centres[kept],
+        (members[kept] / len(z)).astype("float32"),
+        np.maximum(mean(distance), floor(distance)).astype("float32"),
+        np.maximum(mean(rest), floor(rest)).astype("float32"),
+    )
+
+
+def principal_directions(windows, components):
+    """The orthonormal directions of largest variance, each of mean 0."""
+    centred = windows - windows.mean(0)
+    _, vectors = np.linalg.eigh((centred.T @ centred).astype("float64"))
+    vectors = vectors[:, ::-1][:, :components]
+    # The sign is free: the same choice on every machine.
+    vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(0), np.arange(vectors.shape[1])])
+    return (vectors - vectors.mean(0)).astype("float32")
+
+
+def kmeans(z, count, rng):
+    """Lloyd's algorithm from a k-means++ start."""
+    centres = _spread_start(z, count, rng)
+    for _ in range(PASSES):
+        nearest, _ = assign(z, centres)
+        members = np.bincount(nearest, minlength=count)[:, None]
+        sums = np.stack([np.bincount(nearest, column, count) for column in z.T], 1)
+        moved = np.where(members > 0, sums / np.maximum(members, 1), centres).astype("float32")
+        if np.array_equal(moved, centres):
+            break
+        centres = moved
+    return centres
+
+
+def _spread_start(z, count, rng):
+    """k-means++: each next centre is drawn by its squared distance to those there are."""
+    centres = np.empty((count, z.shape[1]), "float32")
+    centres[0] = z[rng.integers(len(z))]
+    nearest = ((z - centres[0]) ** 2).sum(1)
+    for k in range(1, count):
+        total = np.cumsum(nearest, dtype="float64")
+        pick = min(np.searchsorted(total, rng.random() * total[-1]), len(z) - 1)
+        centres[k] = z[pick]
+        np.minimum(nearest, ((z - centres[k]) ** 2).sum(1), out=nearest)
+    return centres
+
+
+def assign(z, centres, block=65536):
+    """The nearest centre of each row and the squared distance to it."""
+    nearest, distance = np.empty(len(z), "int64"), np.empty(len(z), "float32")
+    half = (centres**2).sum(1) / 2
+    for i in range(0, len(z), block):
+        piece = z[i : i + block]
+        closeness = piece @ centres.T - half
+        nearest[i : i + block] = closeness.argmax(1)
+        distance[i : i + block] = (piece**2).sum(1) - 2 * closeness.max(1)
+    return nearest, np.maximum(distance, 0)
