@@ -21,9 +21,7 @@ class Standardise(keras.layers.Layer):
     def build(self, input_shape):
         leads = (input_shape[-1],)
         self.centre = self.add_weight(name="centre", shape=leads, trainable=False)
-        self.scale = self.add_weight(
-            name="scale", shape=leads, initializer="ones", trainable=False
-        )
+        self.scale = self.add_weight(name="scale", shape=leads, initializer="ones", trainable=False)
 
     def initial_state(self, batch):
         return {}

@@ -46,7 +46,9 @@ class Detector:
 
     def __init__(self, window=None, shapes=200, components=8, seed=0):
         asked = dict(shapes=shapes, components=components)
-        for name, value in asked.items() if window is None else [*asked.items(), ("window", window)]:
+        for name, value in (
+            asked.items() if window is None else [*asked.items(), ("window", window)]
+        ):
             if not isinstance(value, int) or value < 1:
                 raise BadInput(f"`{name}` must be a positive whole number. Received: {value!r}")
         if window is not None and window <= components:
@@ -100,9 +102,7 @@ class Detector:
         judge = keras.Model(scorer.input, scorer.get_layer("steady").output)
         rng = np.random.default_rng(self.seed)
         window, components = self.settings["window"], self.settings["components"]
-        return _fit.learn(
-            recording, run(front), run(judge), window, components, self.shapes, rng
-        )
+        return _fit.learn(recording, run(front), run(judge), window, components, self.shapes, rng)
 
     def score(self, recording, progress=None):
         """A score for each sample of a `Recording` (or an array): `Scores`."""
@@ -159,13 +159,18 @@ class Detector:
                 f"{recording.name} has {len(recording.leads)} leads; the model was made for "
                 f"{len(self.settings['leads'])}: {', '.join(self.settings['leads'])}"
             )
-        for what in ("rate", "units"):
-            mine, theirs = self.settings[what], getattr(recording, what)
-            theirs = list(theirs) if what == "units" else theirs
-            if mine != theirs and mine and theirs and (what == "rate" or any(mine) and any(theirs)):
-                raise BadInput(
-                    f"{recording.name}: its {what} are {theirs}; the model was made for {mine}"
-                )
+        known = self.settings
+        if known["rate"] and recording.rate and known["rate"] != recording.rate:
+            raise BadInput(
+                f"{recording.name} has {recording.rate:g} samples a second; the model was made for "
+                f"{known['rate']:g}"
+            )
+        units = list(recording.units)
+        if any(known["units"]) and any(units) and known["units"] != units:
+            raise BadInput(
+                f"{recording.name} is in {', '.join(units)}; the model was made for "
+                f"{', '.join(known['units'])}"
+            )
         if recording.length < self.settings["window"]:
             raise BadInput(
                 f"{recording.name}: {recording.length} samples are fewer than one window of "
@@ -174,7 +179,7 @@ class Detector:
 
 
 def samples_of(recording):
-    """`read(start, stop)` giving samples `(n, leads)` in physical units, NaN where there is none."""
+    """`read(start, stop)` giving physical samples `(n, leads)`, NaN where there is none."""
     if recording.packing is None:
         return recording.read
     decoder, packing = build_decoder(recording.packing), recording.packing

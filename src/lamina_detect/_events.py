@@ -9,7 +9,7 @@ from lamina_detect._scale import runs
 FALSE_ALARMS = 1e-3
 AT_LEAST = 10
 MOST = 1000
-TAIL = 0.02
+TAIL = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,21 +28,21 @@ class Event:
 def find_threshold(score, window, rate=FALSE_ALARMS):
     """The score that a window exceeds with probability `rate` if it is like the others.
 
-    The highest scores of blocks of one window follow an exponential tail beyond their 98th
-    percentile; it is carried on to `rate`.
+    The highest scores of blocks of one window are taken to have an exponential tail: what lies
+    between their median and their 90th percentile tells its steepness, since real anomalies are
+    few and lie beyond.
     """
     count = len(score) // window
-    highest = np.sort(_block_maxima(score[: count * window], window))
-    highest = highest[np.isfinite(highest)]
-    if len(highest) < 2:
-        return float(highest[-1]) if len(highest) else 0.0
-    start = np.quantile(highest, 1 - TAIL)
-    beyond = highest[highest > start] - start
-    excess = float(np.median(beyond)) / np.log(2) if len(beyond) else 0.0
-    return float(start + excess * np.log(TAIL / rate))
+    highest = _block_maxima(score[: count * window], window)
+    highest = highest[np.isfinite(highest) & (highest > 0)]
+    if not len(highest):
+        return 0.0
+    middle, high = np.quantile(highest, [0.5, 1 - TAIL])
+    steepness = (high - middle) / np.log(0.5 / TAIL)
+    return float(high + steepness * np.log(TAIL / rate))
 
 
-def find_events(scores, samples, window, threshold):
+def find_events(scores, window, threshold):
     """Anomalies by score, at least ten; then gaps, clipped and flat stretches."""
     together = scores.together
     peaks = _peaks(together, window)
@@ -54,7 +54,7 @@ def find_events(scores, samples, window, threshold):
         lead = scores.leads[_leading(scores.values[peak, :-1])]
         height = float(together[peak])
         events.append(Event(start, end, int(peak), height, lead, alarm=height >= threshold))
-    return events + list(_conditions(scores, samples, window))
+    return events + list(_conditions(scores, window))
 
 
 def _block_maxima(score, window):
@@ -96,10 +96,10 @@ def _leading(values):
     return int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
 
 
-def _conditions(scores, samples, window):
+def _conditions(scores, window):
     """Gaps, and stretches of at least half a window that do not move or are clipped."""
     for lead, name in enumerate(scores.leads):
-        x = samples[:, lead]
+        x = scores.samples[:, lead]
         missing = ~np.isfinite(x)
         for start, end in zip(*runs(missing), strict=True):
             yield Event(int(start), int(end), int(start), float("nan"), name, "gap")

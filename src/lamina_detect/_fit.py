@@ -69,8 +69,9 @@ def filled(x):
 def centre_and_scale(pieces):
     """Median and ordinary spread of each lead."""
     everything = np.concatenate(pieces)
-    low, middle, high = np.nanquantile(np.where(np.isfinite(everything), everything, np.nan),
-                                       [0.25, 0.5, 0.75], axis=0)
+    low, middle, high = np.nanquantile(
+        np.where(np.isfinite(everything), everything, np.nan), [0.25, 0.5, 0.75], axis=0
+    )
     spread = np.nanstd(np.where(np.isfinite(everything), everything, np.nan), axis=0)
     return middle, np.where(high > low, (high - low) / 1.35, spread)
 
@@ -102,7 +103,10 @@ def learn(recording, filtered, factors, window, components, shapes, rng):
         some = np.sort(rng.choice(places, min(MOST_WINDOWS, len(places)), replace=False))
         bounds = np.cumsum([0, *map(len, views)])
         windows = np.concatenate(
-            [v[some[(some >= a) & (some < b)] - a] for v, a, b in zip(views, bounds, bounds[1:])]
+            [
+                v[some[(some >= a) & (some < b)] - a]
+                for v, a, b in zip(views, bounds[:-1], bounds[1:], strict=True)
+            ]
         )
         codebooks.append(learn_shapes(windows, components, shapes, rng))
     return codebooks

@@ -1,6 +1,7 @@
 """The main job from a path to a folder of results."""
 
 import importlib.metadata
+import importlib.util
 import pathlib
 import platform
 import time
@@ -44,7 +45,7 @@ def detect(recording=None, out="out", fit=None, columns=None, rate=None, progres
     scores = detector.score(scored, lambda done, of: tell("scoring", done, of))
     window = detector.settings["window"]
     threshold = find_threshold(scores.together, window)
-    events = find_events(scores, scored_samples(scores), window, threshold)
+    events = find_events(scores, window, threshold)
     verdict = compare(scores.together, scored, window, detector.seed)
     run = {
         "recording": scored.name,
@@ -60,7 +61,7 @@ def detect(recording=None, out="out", fit=None, columns=None, rate=None, progres
         "gaps": sum(e.kind == "gap" for e in events),
         "clipped": sum(e.kind == "clipped" for e in events),
         "flat": sum(e.kind == "flat" for e in events),
-        "highest": [vars_of(scored, e) for e in events[:10] if e.kind == "anomaly"],
+        "highest": [shown(scored, e) for e in events[:10] if e.kind == "anomaly"],
         "against_annotations": verdict,
         "versions": versions(),
         "files": ["scores.parquet", "events.csv", "report.html", "model.keras", "run.json"],
@@ -78,12 +79,7 @@ def detect(recording=None, out="out", fit=None, columns=None, rate=None, progres
     return run
 
 
-def scored_samples(scores):
-    """The samples that were scored."""
-    return scores.samples
-
-
-def vars_of(recording, event):
+def shown(recording, event):
     """An event as run.json and `--json` show it."""
     return {
         "peak": event.peak,
@@ -96,11 +92,16 @@ def vars_of(recording, event):
 
 def demo_path(part):
     """A part of the demonstration recording, which the aeon package carries."""
-    try:
-        import aeon
-    except ImportError:
-        raise BadInput("The demonstration needs aeon: pip install 'lamina[demo]'") from None
-    return pathlib.Path(aeon.__file__).parent / "datasets" / "data" / DEMO.format(part=part)
+    # Found, not imported: aeon takes seconds to load.
+    aeon = importlib.util.find_spec("aeon")
+    if aeon is None or not aeon.submodule_search_locations:
+        raise BadInput("The demonstration needs aeon: pip install 'lamina[demo]'")
+    return (
+        pathlib.Path(aeon.submodule_search_locations[0])
+        / "datasets"
+        / "data"
+        / DEMO.format(part=part)
+    )
 
 
 def versions():

@@ -1,4 +1,4 @@
-"""A recording as the detector sees it: where it came from, what it is, and its samples in pieces."""
+"""A recording as the detector sees it: what it is, and its samples in pieces."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

@@ -1,0 +1,74 @@
+"""`lamina detect` from the command line."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from lamina_cli._app import app
+from tests.detect.support import pulses
+
+FILES = ["events.csv", "model.keras", "report.html", "run.json", "scores.parquet"]
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, ["detect", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    path = tmp_path_factory.mktemp("series") / "series.csv"
+    path.write_text("value\n" + "\n".join(f"{v:.4f}" for v in pulses(3000, odd=(20,))) + "\n")
+    return path
+
+
+def test_writes_what_it_says(series, tmp_path):
+    import pandas as pd
+
+    result = run(series, "--out", tmp_path, "--shapes", 20, "--json")
+    told = json.loads(result.stdout)
+    assert sorted(p.name for p in tmp_path.iterdir()) == FILES
+    assert told == json.loads((tmp_path / "run.json").read_text())
+    scores = pd.read_parquet(tmp_path / "scores.parquet")
+    assert list(scores.columns) == ["time", "score_value", "score"] and len(scores) == 3000
+    events = pd.read_csv(tmp_path / "events.csv")
+    assert list(events.columns[:5]) == ["start", "end", "peak", "score", "lead"]
+    assert events.score.iloc[0] == pytest.approx(scores.score.max(), rel=1e-4)
+    assert 20 * 90 <= events.peak.iloc[0] < 22 * 90
+    page = (tmp_path / "report.html").read_text()
+    assert "http" not in page.replace("http://www.w3.org", "") and "<script" not in page
+    assert result.stderr == ""
+
+
+def test_two_runs_with_one_seed_are_equal(series, tmp_path):
+    for name in ("a", "b"):
+        run(series, "--out", tmp_path / name, "--shapes", 20, "--seed", 5)
+    same = ["scores.parquet", "events.csv"]
+    assert all((tmp_path / "a" / n).read_bytes() == (tmp_path / "b" / n).read_bytes() for n in same)
+
+
+def test_demo_finds_the_labelled_event(tmp_path):
+    run("--out", tmp_path)
+    verdict = json.loads((tmp_path / "run.json").read_text())["against_annotations"]
+    assert verdict["distance_of_highest_to_nearest_event"] <= 100
+
+
+@pytest.mark.slow
+def test_mean_area_under_roc_on_four_records(recordings, tmp_path):
+    areas, precisions = [], []
+    for record in ("106", "114", "116", "119"):
+        told = json.loads(run(recordings / "mitdb" / record, "--out", tmp_path, "--json").stdout)
+        areas.append(told["against_annotations"]["area_under_roc"])
+        precisions.append(told["against_annotations"]["average_precision"])
+    assert np.mean(areas) >= 0.99 and min(areas) >= 0.97
+    assert np.mean(precisions) >= 0.94
+
+
+@pytest.mark.slow
+def test_the_one_ventricular_beat_of_record_100_is_among_the_ten_highest(recordings, tmp_path):
+    told = json.loads(run(recordings / "mitdb" / "100", "--out", tmp_path, "--json").stdout)
+    peaks = [event["peak"] for event in told["highest"][:10]]
+    assert any(-90 <= peak - 546_792 <= 250 for peak in peaks)

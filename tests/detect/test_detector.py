@@ -1,0 +1,178 @@
+"""What the detector promises, on recordings made up for it."""
+
+import keras
+import numpy as np
+import pytest
+
+import lamina
+from lamina_detect import BadInput, Detector, Recording, find_events, find_threshold, read
+from lamina_detect._evaluate import area_under_roc, average_precision
+from lamina_detect._scale import find_period, find_rails
+from tests.detect.support import pulses, write_record
+
+ODD = 47
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    x = pulses(odd=(ODD,))
+    return Detector(shapes=40).fit(x), x
+
+
+def test_highest_score_is_at_the_odd_beat(fitted):
+    detector, x = fitted
+    top = int(np.nanargmax(detector.score(x).together))
+    assert ODD * 90 <= top < (ODD + 1) * 90 + detector.settings["window"]
+
+
+def test_score_depends_on_the_past_only(fitted):
+    detector, x = fitted
+    changed = x.copy()
+    changed[4000:] = 5 * changed[4000:] + 1
+    before, after = detector.score(x).values[:4000], detector.score(changed).values[:4000]
+    assert np.array_equal(before, after)
+
+
+def test_streamed_scores_are_the_offline_scores(fitted):
+    detector, x = fitted
+    offline = detector.score(x).values[:700]
+    stream, pieces = detector.stream(), []
+    for block in np.split(x[:700].astype("float32"), [1, 64, 65, 400]):
+        pieces.append(keras.ops.convert_to_numpy(stream.push(block[None, :, None]))[0])
+    streamed = np.concatenate(pieces)
+    np.testing.assert_allclose(streamed, offline, rtol=0, atol=1e-6 * np.abs(offline).max())
+
+
+def test_same_seed_same_scores_and_other_seed_others():
+    x = pulses(2000)
+    score = lambda seed: Detector(shapes=20, seed=seed).fit(x).score(x).values  # noqa: E731
+    assert np.array_equal(score(3), score(3))
+    assert not np.array_equal(score(3), score(4))
+
+
+def test_saved_detector_gives_the_same_scores(fitted, tmp_path):
+    detector, x = fitted
+    detector.save(tmp_path / "model.keras")
+    loaded = Detector.load(tmp_path / "model.keras")
+    assert loaded.settings == detector.settings
+    assert np.array_equal(loaded.score(x).values, detector.score(x).values)
+
+
+def test_one_model_from_stored_bytes_to_scores(tmp_path):
+    digital = np.round(400 * np.stack([pulses(odd=(ODD,)), pulses(seed=1)], 1)).astype(int)
+    recording = read(write_record(tmp_path, digital))
+    detector = Detector(shapes=20).fit(recording)
+    detector.save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    names = [layer.name for layer in model.layers]
+    assert "decode" in names and model.inputs[0].dtype == "uint8"
+    raw = recording.read(0, recording.length)[None]
+    whole = keras.ops.convert_to_numpy(model([raw, *recording.packing.calibration()]))[0]
+    scores = detector.score(recording).values
+    assert scores.shape == (6000, 3)
+    np.testing.assert_allclose(whole, scores, rtol=0, atol=2e-6 * np.abs(scores).max())
+
+
+def test_a_gap_is_scored_as_a_gap(fitted):
+    detector, x = fitted
+    holed = x.copy()
+    holed[3000:3040] = np.nan
+    holed[3050] = np.inf
+    values = detector.score(holed).values
+    memory = detector.settings["window"] + detector.settings["settle"]
+    missing = np.isnan(values).all(1)
+    assert np.flatnonzero(missing)[[0, -1]].tolist() == [3000, 3050 + memory - 1]
+    assert missing.sum() == 50 + memory
+    assert np.array_equal(values[:3000], detector.score(x).values[:3000])
+
+
+def test_a_gap_in_one_lead_leaves_the_other():
+    x = np.stack([pulses(3000), pulses(3000, seed=1)], 1)
+    detector = Detector(shapes=20).fit(x)
+    holed = x.copy()
+    holed[2000:2010, 0] = np.nan
+    values = detector.score(holed).values
+    assert np.isnan(values[2005, 0]) and np.isfinite(values[2005, 1])
+    assert values[2005, 2] == values[2005, 1]
+
+
+def test_clipped_stretches_are_reported_and_not_scored():
+    x = pulses(9000)
+    x[5000:5030] = 8.0
+    detector = Detector(shapes=30).fit(x)
+    scores = detector.score(x)
+    events = find_events(scores, detector.settings["window"], 1e9)
+    clipped = [(e.start, e.end) for e in events if e.kind == "clipped"]
+    assert clipped == [(5000, 5030)]
+    assert (scores.together[5000:5030] == 0).all()
+
+
+def test_flat_stretches_are_reported_and_scored(fitted):
+    detector, x = fitted
+    flat = x.copy()
+    flat[3000:3200] = flat[3000]
+    scores = detector.score(flat)
+    events = find_events(scores, detector.settings["window"], 1e9)
+    assert [(e.start, e.end) for e in events if e.kind == "flat"] == [(3000, 3200)]
+    assert scores.together[3100:3200].max() > 5 * np.median(scores.together)
+
+
+def test_threshold_is_exceeded_about_as_often_as_it_says(fitted):
+    detector, _ = fitted
+    window = detector.settings["window"]
+    known = detector.score(pulses(60_000, seed=5)).together
+    fresh = detector.score(pulses(60_000, seed=6)).together
+    threshold = find_threshold(known, window, 0.01)
+    blocks = fresh[: len(fresh) // window * window].reshape(-1, window).max(1)
+    assert (blocks > threshold).mean() < 0.03
+    assert (blocks > find_threshold(known, window, 0.3)).mean() > 0.1
+
+
+@pytest.mark.parametrize("period", [24, 90, 300])
+def test_period_is_found_whatever_the_level_and_scale(period):
+    x = 1000 + 7 * pulses(12_000, period)
+    assert abs(find_period(x) - period) <= 1
+
+
+def test_noise_has_no_period():
+    assert find_period(np.random.default_rng(0).standard_normal(20_000)) is None
+
+
+def test_a_common_lowest_value_is_no_clipping():
+    x = np.maximum(0, pulses(5000) - 0.5)
+    assert find_rails(x, 10)[0] == -np.inf
+
+
+def test_a_recording_that_does_not_fit_is_refused(fitted):
+    detector, x = fitted
+    with pytest.raises(BadInput, match="has 2 leads; the model was made for 1"):
+        detector.score(np.stack([x, x], 1))
+    first = Recording.from_array(x, rate=360.0, units=("mV",))
+    detector = Detector(shapes=10).fit(first)
+    with pytest.raises(BadInput, match="128 samples a second; the model was made for 360"):
+        detector.score(Recording.from_array(x, rate=128.0, units=("mV",)))
+    with pytest.raises(BadInput, match="is in uV; the model was made for mV"):
+        detector.score(Recording.from_array(x, rate=360.0, units=("uV",)))
+
+
+def test_what_is_no_detector_is_refused(tmp_path):
+    (tmp_path / "x.keras").write_bytes(b"nothing")
+    with pytest.raises(BadInput, match="not a saved detector"):
+        Detector.load(tmp_path / "x.keras")
+
+
+def test_areas_equal_scikit_learn(rng):
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    positive = rng.random(500) < 0.2
+    score = np.round(rng.random(500) + 0.3 * positive, 1)
+    assert area_under_roc(positive, score) == pytest.approx(roc_auc_score(positive, score))
+    assert average_precision(positive, score) == pytest.approx(
+        average_precision_score(positive, score)
+    )
+
+
+def test_only_public_lamina_layers_look_back(fitted):
+    detector, _ = fitted
+    kinds = {type(layer) for layer in detector.scorer.layers}
+    assert {lamina.LagDense, lamina.Biquad} <= kinds

@@ -1,0 +1,71 @@
+"""Files to recordings."""
+
+import numpy as np
+import pytest
+
+import lamina_detect
+from lamina_detect._detector import samples_of
+from tests.detect.support import write_record
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_wfdb_samples_equal_the_wfdb_package(tmp_path, channels):
+    import wfdb
+
+    digital = np.random.default_rng(0).integers(-2047, 2048, (1001, channels))
+    record = write_record(tmp_path, digital)
+    ours = samples_of(lamina_detect.read(record))(0, 1001)
+    theirs = wfdb.rdrecord(str(record)).p_signal
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_pieces_of_a_record_are_its_samples(tmp_path):
+    record = lamina_detect.read(write_record(tmp_path, np.arange(101)[:, None]))
+    read = samples_of(record)
+    whole = read(0, 101)
+    assert np.array_equal(np.concatenate([read(0, 7), read(7, 50), read(50, 101)]), whole)
+
+
+def test_invalid_samples_are_nan(tmp_path):
+    digital = np.arange(100)[:, None]
+    digital[7] = -2048
+    samples = samples_of(lamina_detect.read(write_record(tmp_path, digital)))(0, 100)
+    assert np.flatnonzero(np.isnan(samples[:, 0])).tolist() == [7]
+
+
+def test_real_record_and_its_annotations(recordings):
+    record = lamina_detect.read(recordings / "mitdb" / "100")
+    assert (record.length, record.rate, list(record.leads)) == (650_000, 360, ["MLII", "V5"])
+    assert record.beats.anomalous.sum() == 1
+    assert record.beats.samples[record.beats.anomalous].tolist() == [546_792]
+
+
+def test_csv_times_labels_and_columns(tmp_path):
+    path = tmp_path / "plant.csv"
+    path.write_text(
+        "timestamp,temperature,pressure,is_anomaly\n"
+        "2024-01-01 00:00:00,20.5,1,0\n"
+        "2024-01-01 00:05:00,,2,1\n"
+        "2024-01-01 00:10:00,21.5,3,0\n"
+    )
+    record = lamina_detect.read(path)
+    assert record.leads == ("temperature", "pressure")
+    assert record.rate == pytest.approx(1 / 300)
+    assert record.labels.tolist() == [False, True, False]
+    np.testing.assert_array_equal(record.read(0, 3), [[20.5, 1], [np.nan, 2], [21.5, 3]])
+    assert lamina_detect.read(path, columns=["pressure"]).leads == ("pressure",)
+
+
+def test_csv_without_a_header_line_keeps_its_first_sample(tmp_path):
+    path = tmp_path / "plain.csv"
+    path.write_text("0.32,0\n0.37,0\n0.48,1\n")
+    record = lamina_detect.read(path)
+    assert record.length == 3
+    assert record.read(0, 1)[0, 0] == pytest.approx(0.32)
+    assert record.labels.tolist() == [False, False, True]
+
+
+def test_infinite_values_are_gaps(tmp_path):
+    path = tmp_path / "inf.csv"
+    path.write_text("value\n1\ninf\n2\n")
+    assert not np.isfinite(lamina_detect.read(path).read(0, 3)[1, 0])
