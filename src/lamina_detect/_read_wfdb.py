@@ -53,6 +53,7 @@ def _header(record):
     import wfdb
 
     path = record.with_suffix(".hea")
+    _check_file_names(path)
     try:
         header = wfdb.rdheader(str(record))
     except OSError as error:
@@ -67,6 +68,18 @@ def _header(record):
         raise BadInput(f"{path}: the sampling rate is {header.fs}, not a positive number")
     _check_signals(path, header)
     return header
+
+
+def _check_file_names(path):
+    """Before anything opens them: every file that the header names lies beside it."""
+    try:
+        lines = path.read_text("latin-1").splitlines()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from None
+    named = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")][1:]
+    for name in named:
+        if pathlib.PurePosixPath(name).name != name or pathlib.PureWindowsPath(name).name != name:
+            raise BadInput(f"{path}: names a file outside its folder: {name}")
 
 
 def _check_signals(path, header):
@@ -88,7 +101,8 @@ def _data_file(record, header):
     name = header.file_name[0]
     folder = record.parent.resolve()
     data = (folder / name).resolve()
-    if pathlib.PurePath(name).name != name or data.parent != folder:
+    # A link may lead out of the folder too.
+    if data.parent != folder:
         raise BadInput(f"{record}.hea: names a file outside its folder: {name}")
     if not data.is_file():
         raise BadInput(f"{data}: no such file, but {record.name}.hea names it")

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def pulses(length=6000, period=90, odd=(), seed=0):
-    """A pulse train with a little noise; those beats whose number is in `odd` have another shape."""
+    """A pulse train with a little noise; the beats numbered in `odd` have another shape."""
     rng = np.random.default_rng(seed)
     t = np.arange(length)
     phase = (t % period) / period

@@ -15,11 +15,11 @@ def csv(folder, values, name="value"):
 
 
 def missing(folder):
-    return [folder / "nothing.csv"], "no such file"
+    return [folder / "nothing.csv"], "o such file"
 
 
 def missing_record(folder):
-    return [folder / "nothing"], "no such file"
+    return [folder / "nothing"], "o such file"
 
 
 def a_folder(folder):

