@@ -4,6 +4,7 @@ import typer
 
 from lamina_cli._check import check
 from lamina_cli._detect import detect
+from lamina_cli._watch import watch
 
 app = typer.Typer(
     name="lamina",
@@ -21,3 +22,4 @@ def root() -> None:
 
 app.command()(check)
 app.command("detect")(detect)
+app.command("watch")(watch)

@@ -6,6 +6,7 @@ from lamina_detect._events import Event, find_events, find_threshold
 from lamina_detect._job import detect
 from lamina_detect._read import read
 from lamina_detect._recording import Beats, Packing, Recording
+from lamina_detect._watch import Watch, watch
 
 __all__ = [
     "BadInput",
@@ -15,8 +16,10 @@ __all__ = [
     "Packing",
     "Recording",
     "Scores",
+    "Watch",
     "detect",
     "find_events",
     "find_threshold",
     "read",
+    "watch",
 ]

@@ -125,4 +125,4 @@ class LeadScores(keras.layers.Layer):
         return (*input_shape[0][:-1], input_shape[0][-1] + 1)
 
     def get_config(self):
-        return {**super().get_config(), "settings": self.settings}
+        return {**super().get_config(), "settings": dict(self.settings)}

@@ -128,6 +128,7 @@ class Detector:
     def save(self, path):
         """Write the whole model, from stored bytes (or samples) to scores, as a `.keras` file."""
         self._check_fitted()
+        self.scorer.get_layer("scores").settings = dict(self.settings)
         self.whole.save(path)
 
     @classmethod

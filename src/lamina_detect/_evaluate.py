@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def compare(scores, recording, window, seed=0):
+def compare(scores, recording, seed=0):
     """A dict of figures from annotated beats or labels; None where there are none."""
     chance = np.random.default_rng(seed).random(recording.length)
     if recording.beats is not None and recording.rate:

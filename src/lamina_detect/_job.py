@@ -45,8 +45,9 @@ def detect(recording=None, out="out", fit=None, columns=None, rate=None, progres
     scores = detector.score(scored, lambda done, of: tell("scoring", done, of))
     window = detector.settings["window"]
     threshold = find_threshold(scores.together, window)
+    detector.settings["threshold"] = threshold
     events = find_events(scores, window, threshold)
-    verdict = compare(scores.together, scored, window, detector.seed)
+    verdict = compare(scores.together, scored, detector.seed)
     run = {
         "recording": scored.name,
         "learned_from": learned.name,

@@ -12,7 +12,17 @@ from lamina_detect._recording import Beats, Packing, Recording
 BEATS = set("NLRBAaJSVrFejnE/fQ?")
 PIECE = 1 << 20
 # Samples and bytes of the smallest group that is whole in both.
-GROUPS = {"212": (2, 3)}
+GROUPS = {
+    "16": (1, 2),
+    "24": (1, 3),
+    "32": (1, 4),
+    "61": (1, 2),
+    "80": (1, 1),
+    "160": (1, 2),
+    "212": (2, 3),
+    "310": (3, 4),
+    "311": (3, 4),
+}
 
 
 def read_wfdb(record):

@@ -83,6 +83,30 @@ def empty(folder):
     return [folder / "empty.csv"], "not a CSV file"
 
 
+def broken_parquet(folder):
+    (folder / "x.parquet").write_bytes(b"PAR1 no more")
+    return [folder / "x.parquet"], "not a Parquet file"
+
+
+def broken_npy(folder):
+    (folder / "x.npy").write_bytes(b"\x93NUMPY broken")
+    return [folder / "x.npy"], "not a NumPy array"
+
+
+def npy_of_objects(folder):
+    np.save(folder / "x.npy", np.array([{}, None], dtype=object), allow_pickle=True)
+    return [folder / "x.npy"], "not a NumPy array"
+
+
+def mixed_rates(folder):
+    record = write_record(folder, np.ones((12, 2), int))
+    header = record.with_suffix(".hea")
+    lines = header.read_text().splitlines()
+    lines[1] = lines[1].replace(" 212 ", " 212x2 ")
+    header.write_text("\n".join(lines))
+    return [record], "different sampling rates"
+
+
 def constant(folder):
     return [csv(folder, np.full(500, 3.0))], "value is constant: 3 everywhere"
 
@@ -121,6 +145,10 @@ CASES = [
     no_numbers,
     words_among_numbers,
     empty,
+    broken_parquet,
+    broken_npy,
+    npy_of_objects,
+    mixed_rates,
     constant,
     all_nan,
     short,

@@ -69,3 +69,26 @@ def test_infinite_values_are_gaps(tmp_path):
     path = tmp_path / "inf.csv"
     path.write_text("value\n1\ninf\n2\n")
     assert not np.isfinite(lamina_detect.read(path).read(0, 3)[1, 0])
+
+
+@pytest.mark.parametrize("name", ["test01_00s", "3000003_0003", "310derive", "311derive"])
+def test_other_storage_formats_equal_the_wfdb_package(recordings, name):
+    import wfdb
+
+    path = recordings / "wfdb-formats" / name
+    record = lamina_detect.read(path)
+    theirs = wfdb.rdrecord(str(path)).p_signal
+    np.testing.assert_allclose(samples_of(record)(0, record.length), theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_parquet_and_npy_give_what_csv_gives(tmp_path):
+    import pandas as pd
+
+    table = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": [4, 5, 6]})
+    table.to_csv(tmp_path / "x.csv", index=False)
+    table.to_parquet(tmp_path / "x.parquet")
+    np.save(tmp_path / "x.npy", table.to_numpy())
+    csv, parquet, npy = (lamina_detect.read(tmp_path / f"x.{e}") for e in ("csv", "parquet", "npy"))
+    assert csv.leads == parquet.leads == ("a", "b")
+    for other in (parquet, npy):
+        assert np.array_equal(csv.read(0, 3), other.read(0, 3), equal_nan=True)

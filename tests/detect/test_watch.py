@@ -1,0 +1,111 @@
+"""Samples as they come: the offline scores, and a state that survives."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lamina_detect import BadInput, Detector, Watch, watch
+from tests.detect.support import pulses
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    detector = Detector(shapes=20).fit(pulses(3000, odd=(20,)))
+    detector.settings["threshold"] = 20.0
+    detector.save(path)
+    return path
+
+
+def lines_of(x):
+    return [f"{v!r}\n" for v in x.astype("float32").tolist()]
+
+
+def run(model, lines, state=None):
+    told = []
+    watch(model, lines, told.append, state, block=64)
+    return [json.loads(line) for line in "".join(told).splitlines()]
+
+
+def scores_of(told):
+    return {t["sample"]: t["score"] for t in told if "score" in t}
+
+
+def test_watched_scores_are_the_offline_scores(model):
+    x = pulses(3000, odd=(20,)).astype("float32")
+    offline = Detector.load(model).score(x).together
+    told = run(model, lines_of(x))
+    watched = np.array(list(scores_of(told).values()), "float32")
+    np.testing.assert_allclose(watched, offline, rtol=0, atol=1e-6 * offline.max())
+    alarms = [t["sample"] for t in told if t.get("alarm")]
+    assert alarms and all(20 * 90 <= sample < 23 * 90 for sample in alarms)
+
+
+def test_started_again_it_goes_on_bit_equal(model, tmp_path):
+    lines = lines_of(pulses(1000))
+    whole = scores_of(run(model, lines))
+    state = tmp_path / "state"
+    first = run(model, lines[:500], state)
+    acknowledged = [t["ack"] for t in first if "ack" in t]
+    assert acknowledged == list(range(0, 449, 64))
+    again = run(model, lines[acknowledged[-1] :], state)
+    assert again[0] == {"ack": 448}
+    assert {**scores_of(first), **scores_of(again)} == whole
+    assert scores_of(again) == {k: v for k, v in whole.items() if k >= 448}
+
+
+def test_a_gap_has_no_score(model):
+    lines = lines_of(pulses(600))
+    lines[500] = "\n"
+    told = run(model, lines)
+    assert told[500]["score"] is not None and told[501]["score"] is None
+
+
+def test_a_state_of_another_model_is_refused(model, tmp_path):
+    other = Detector(shapes=20, seed=1).fit(pulses(3000))
+    Watch(other, 64).save(tmp_path / "state")
+    with pytest.raises(BadInput, match="the state of another model"):
+        run(model, [], tmp_path / "state")
+
+
+def test_what_is_no_state_is_refused(model, tmp_path):
+    (tmp_path / "state").write_bytes(b"PK nothing")
+    with pytest.raises(BadInput, match="not a state file"):
+        run(model, [], tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"), [("1,2\n", "2 numbers for 1 leads"), ("x", "not numb")]
+)
+def test_a_line_that_is_no_sample_is_refused(model, line, reason):
+    with pytest.raises(BadInput, match=reason):
+        run(model, [line])
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on_bit_equal(model, tmp_path):
+    lines = lines_of(pulses(20_000))
+    whole = scores_of(run(model, lines))
+    state, told, start = tmp_path / "state", {}, 0
+    for kill_after in (500, 3000, 9000, None):
+        command = [sys.executable, "-m", "lamina_cli", "watch", str(model)]
+        command += ["--state", str(state), "--block", "64"]
+        (tmp_path / "in").write_text("".join(lines[start:]))
+        with (
+            (tmp_path / "in").open() as fed,
+            subprocess.Popen(command, stdin=fed, stdout=subprocess.PIPE, text=True) as process,
+        ):
+            for count, line in enumerate(process.stdout):
+                if count == kill_after:
+                    os.kill(process.pid, signal.SIGKILL)
+                    break
+                got = json.loads(line)
+                start = got.get("ack", start)
+                if "score" in got:
+                    assert told.setdefault(got["sample"], got["score"]) == got["score"]
+    assert told == whole
