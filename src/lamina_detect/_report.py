@@ -68,6 +68,12 @@ def length(recording, event):
 
 
 def overview(recording, scores, anomalies, threshold):
+    """The whole recording as one picture."""
+    figure = draw_overview(recording, scores, anomalies, threshold)
+    return _svg(figure, "The whole recording with its score; triangles mark the alarms")
+
+
+def draw_overview(recording, scores, anomalies, threshold):
     """Every lead's range and the score's maximum over the whole recording."""
     leads = len(scores.leads)
     figure, axes = _figure(leads + 1, (10, 1.5 * leads + 1.8), [1.0] * leads + [0.8])
@@ -83,7 +89,7 @@ def overview(recording, scores, anomalies, threshold):
     axes[-1].axhline(threshold, color=ALARM, linewidth=0.8, linestyle="--")
     axes[-1].set_ylabel("score", fontsize=8)
     _time_axis(axes[-1], recording, recording.length)
-    return _svg(figure, "The whole recording with its score; triangles mark the alarms")
+    return figure
 
 
 def zoom(recording, scores, event, run):
