@@ -104,18 +104,21 @@ class Detector:
         window, components = self.settings["window"], self.settings["components"]
         return _fit.learn(recording, run(front), run(judge), window, components, self.shapes, rng)
 
-    def score(self, recording, progress=None):
-        """A score for each sample of a `Recording` (or an array): `Scores`."""
+    def score(self, recording, progress=None, block=BLOCK):
+        """A score for each sample of a `Recording` (or an array): `Scores`.
+
+        Samples are run `block` at a time; another block size rounds differently.
+        """
         recording = _as_recording(recording)
         self._check_fits(recording)
         stream, read = lamina.Stream(self.scorer), samples_of(recording)
         values, samples = [], []
-        for start in range(0, recording.length, BLOCK):
-            x = read(start, min(start + BLOCK, recording.length))
+        for start in range(0, recording.length, block):
+            x = read(start, min(start + block, recording.length))
             samples.append(x)
             # One size of block: one compiled function. What follows the end changes nothing.
-            block = np.pad(x, ((0, BLOCK - len(x)), (0, 0)))
-            values.append(keras.ops.convert_to_numpy(stream.push(block[None]))[0, : len(x)])
+            padded = np.pad(x, ((0, block - len(x)), (0, 0)))
+            values.append(keras.ops.convert_to_numpy(stream.push(padded[None]))[0, : len(x)])
             if progress:
                 progress(start + len(x), recording.length)
         return Scores(np.concatenate(values), np.concatenate(samples), tuple(recording.leads))

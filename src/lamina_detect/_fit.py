@@ -6,7 +6,7 @@ from lamina_detect._errors import BadInput
 from lamina_detect._scale import find_period, find_rails, grain
 from lamina_detect._shapes import learn_shapes
 
-WINDOW_OF_PERIOD = 0.55
+WINDOW_OF_PERIOD = 0.65
 SETTLE_OF_PERIOD = 1.1
 PERIOD_OF_GRAIN = 9
 SHORTEST_WINDOW = 8
@@ -83,7 +83,7 @@ def rails_of(pieces, period):
 
 
 def learn(recording, filtered, factors, window, components, shapes, rng):
-    """A codebook a lead, of the windows without gap or clipping.
+    """A codebook a lead, of the windows without gap.
 
     `filtered` and `factors` are lists of pieces `(samples, leads)`.
     """
@@ -93,7 +93,7 @@ def learn(recording, filtered, factors, window, components, shapes, rng):
         for piece, factor in zip(filtered, factors, strict=True):
             if len(piece) >= window:
                 views.append(np.lib.stride_tricks.sliding_window_view(piece[:, lead], window))
-                usable.append(factor[window - 1 :, lead] == 1)
+                usable.append(~np.isnan(factor[window - 1 :, lead]))
         places = np.flatnonzero(np.concatenate(usable))
         if len(places) < max(2 * components, 20):
             raise BadInput(

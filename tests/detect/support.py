@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def pulses(length=6000, period=90, odd=(), seed=0):
+def pulses(length=6000, period=90, odd=(), seed=0, noise=0.01):
     """A pulse train with a little noise; the beats numbered in `odd` have another shape."""
     rng = np.random.default_rng(seed)
     t = np.arange(length)
@@ -11,7 +11,7 @@ def pulses(length=6000, period=90, odd=(), seed=0):
     usual = np.exp(-(((phase - 0.3) / 0.06) ** 2)) + 0.3 * np.exp(-(((phase - 0.6) / 0.1) ** 2))
     other = 1.2 * np.exp(-(((phase - 0.4) / 0.15) ** 2))
     x = np.where(np.isin(t // period, odd), other, usual)
-    return x + 0.01 * rng.standard_normal(length)
+    return x + noise * rng.standard_normal(length)
 
 
 def write_record(folder, samples, name="rec", fmt="212", **header):
