@@ -35,7 +35,7 @@ def test_score_depends_on_the_past_only(fitted):
 
 @pytest.mark.xfail(
     strict=False,
-    reason="on a nearly noise-free series rounding is up to 3e-6 of the largest; 5e-7 on record 116",
+    reason="nearly noise-free series: rounding up to 3e-6 of the largest; 5e-7 on record 116",
 )
 def test_streamed_scores_are_the_offline_scores():
     # Noise as in a good ECG: rounding grows with how far the signal stands above it.
