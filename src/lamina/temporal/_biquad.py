@@ -13,7 +13,7 @@ from lamina.temporal import _state_space as state_space
 from lamina.temporal._design import check_finite, scipy_signal
 from lamina.temporal._inputs import check_features, mask_of, real_input
 
-BLOCK = 32  # steps a matrix product takes at once
+BLOCK = 128  # steps a matrix product takes at once
 LEVELS = 26  # doublings of the number of blocks
 # How near the unit circle learned poles may come.
 LIMIT = 1 - 2.0**-20
@@ -186,18 +186,11 @@ class Biquad(keras.layers.Layer):
 
     def _filtered(self, x, n, state, reset):
         """The filter itself. Blocks must be finite: what is not would spoil all of its block."""
-        finite = ops.isfinite(x)
-        places = 1 + ops.arange(n)[:, None]
-        spoilt = ops.cumsum(ops.cast(ops.logical_not(finite), "int32"), axis=1) > 0
-        if reset is not None:
-            last = ops.where(finite, 0, places)
-            last = segments.scan_time(ops.maximum, last, 0)
-            spoilt = last >= ops.maximum(segments.begins(reset, n, 1)[:, :n, None], 1)
-        clean = ops.where(finite, x, ops.zeros((), x.dtype))
+        finite = ops.isfinite(ops.sum(x))
+        zero = ops.zeros((), x.dtype)
+        clean = ops.cond(finite, lambda: x, lambda: ops.where(ops.isfinite(x), x, zero))
         y, state = _blocks.run(self._tables(n), clean, state, reset)
-        nan = ops.full((), float("nan"), x.dtype)
-        state = ops.where(ops.any(spoilt[:, -1:], axis=1)[..., None], nan, state)
-        return ops.where(spoilt, nan, y), state
+        return ops.cond(finite, lambda: (y, state), lambda: _spoilt(x, n, y, state, reset))
 
     def _tables(self, n):
         length = BLOCK
@@ -224,6 +217,18 @@ class Biquad(keras.layers.Layer):
             "trainable": bool(self.learned and self.trainable),
             "initial": self.initial,
         }
+
+
+def _spoilt(x, n, y, state, reset):
+    """`y` and `state`, NaN from the first value of `x` that is not finite to the next reset."""
+    places = 1 + ops.arange(n)[:, None]
+    last = segments.scan_time(ops.maximum, ops.where(ops.isfinite(x), 0, places), 0)
+    spoilt = last > 0
+    if reset is not None:
+        spoilt = last >= ops.maximum(segments.begins(reset, n, 1)[:, :n, None], 1)
+    nan = ops.full((), float("nan"), x.dtype)
+    state = ops.where(ops.any(spoilt[:, -1:], axis=1)[..., None], nan, state)
+    return ops.where(spoilt, nan, y), state
 
 
 def _hashable(sos):
