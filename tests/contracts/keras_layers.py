@@ -150,3 +150,15 @@ each(
     PICTURE,
     traits={**IMAGE, "batch_coupled": "always"},
 )
+
+POOL = {"dtype.policy", "dtype.finite_in_half"}
+DEFECTS = {
+    "SpatialDropout1D": {"config.base"},
+    "SpatialDropout2D": {"config.base"},
+    "SpatialDropout3D": {"config.base"},
+    "MaxPooling3D": POOL,
+    "AdaptiveAveragePooling3D": POOL,
+    "AdaptiveMaxPooling3D": POOL,
+    "UnitNormalization": {"dtype.finite_in_half"},
+    "SpectralNormalization": {"config.pure", "train.frozen"},
+}

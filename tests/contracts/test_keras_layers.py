@@ -1,0 +1,15 @@
+"""Keras' own layers: no false alarm, and no defect that the docs do not list."""
+
+import pytest
+
+from lamina import check
+from tests.contracts.keras_layers import DEFECTS, LAYERS
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", LAYERS)
+def test_breaks_only_what_is_a_known_defect(name):
+    make, inputs, traits = LAYERS[name]
+    report = check(make, inputs, traits=traits)
+    assert set(report.broken) == DEFECTS.get(name, set()), str(report)
