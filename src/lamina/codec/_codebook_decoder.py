@@ -93,6 +93,10 @@ class CodebookDecoder(CodeLayer):
             return previous_mask
         return ops.logical_not(skipped(inputs, self.pad_value, previous_mask))
 
+    @property
+    def sizes(self):
+        return (self.codebook.shape[0],)
+
     def compute_output_shape(self, input_shape):
         return (*input_shape, *self.codebook.shape[1:])
 

@@ -9,7 +9,7 @@ from lamina.codec._codebook_decoder import CodebookDecoder
 from lamina.codec._codes import CodeLayer
 from lamina.codec._product_decoder import ProductDecoder
 from lamina.codec._residual_decoder import ResidualDecoder
-from lamina.codec._stages import add_stages
+from lamina.codec._stages import add_stages, projected
 
 # Beyond so many units a table of outputs no longer fits the caches: decoding is as fast.
 _MOST_UNITS = 512
@@ -115,25 +115,28 @@ class CodebookDense(CodeLayer):
         if training or self.units > _MOST_UNITS or not _compiles():
             return self._decoded(inputs, mask, kernel, bias)
         codes, dtype, skip = self.decoder.rows(inputs, mask)
-        tables = self.decoder.tables()
-        entries = max(_entries(table) for table in tables)
+        sizes = self.decoder.sizes[: codes.shape[1]]
 
         def folded():
             turned = kernel
             if getattr(self.decoder, "rotation", None) is not None:
                 turned = ops.matmul(ops.cast(self.decoder.rotation, self.compute_dtype), kernel)
-            side_by_side = isinstance(self.decoder, ProductDecoder)
+            count = len(sizes) if isinstance(self.decoder, ProductDecoder) else 1
+            tables = self.decoder.tables()
+            if isinstance(self.decoder, ResidualDecoder):
+                tables = tables[: len(sizes)]
             policy = self.decoder.out_of_range
             y = _folded(
-                codes, tables, turned, bias, self.activation, side_by_side, dtype, policy, skip
+                codes, tables, sizes, turned, bias, self.activation, count, dtype, policy, skip
             )
-            shape = self.compute_output_shape(inputs.shape)
-            return ops.reshape(y, (*_lead(self.decoder, inputs), shape[-1]))
+            return ops.reshape(y, (*_lead(self.decoder, inputs), self.units))
 
         count = ops.shape(codes)[0]
         if isinstance(count, int):
-            return folded() if count >= entries else self._decoded(inputs, mask, kernel, bias)
-        return ops.cond(count >= entries, folded, lambda: self._decoded(inputs, mask, kernel, bias))
+            return folded() if count >= max(sizes) else self._decoded(inputs, mask, kernel, bias)
+        return ops.cond(
+            count >= max(sizes), folded, lambda: self._decoded(inputs, mask, kernel, bias)
+        )
 
     def compute_output_shape(self, input_shape):
         return (*self.decoder.compute_output_shape(input_shape)[:-1], self.units)
@@ -171,10 +174,6 @@ def _compiles():
     return keras.backend.backend() != "torch" and not is_exporting()
 
 
-def _entries(table):
-    return (table[0] if isinstance(table, tuple) else table).shape[0]
-
-
 def _lead(decoder, inputs):
     """The axes of the codes without that of the stages."""
     shape = list(ops.shape(inputs))
@@ -184,17 +183,13 @@ def _lead(decoder, inputs):
 
 
 @island
-def _folded(codes, tables, kernel, bias, activation, side_by_side, dtype, policy, skip):
-    products, start = [], 0
+def _folded(codes, tables, sizes, kernel, bias, activation, count, dtype, policy, skip):
+    """`count` parts of a vector lie side by side; each meets its own rows of the kernel."""
+    kernels = ops.reshape(kernel, (count, -1, kernel.shape[1]))
+    products = []
     for table in tables:
-        if isinstance(table, tuple):
-            table, projection, shift = table
-            table = ops.matmul(table, projection)
-            table = table if shift is None else table + shift
-        part = kernel
-        if side_by_side:
-            part = kernel[start : start + table.shape[1]]
-            start += table.shape[1]
-        products.append(ops.matmul(ops.cast(table, kernel.dtype), part))
-    y = add_stages(codes, products, dtype, policy, skip)
+        table = ops.cast(projected(table), kernel.dtype)
+        parts = ops.reshape(table, (count, -1, table.shape[1]))
+        products.append(ops.reshape(ops.matmul(parts, kernels), (-1, kernel.shape[1])))
+    y = add_stages(codes, products, sizes, dtype, policy, skip)
     return activation(y if bias is None else y + bias)

@@ -87,7 +87,9 @@ class ProductDecoder(CodeLayer):
 
     def call(self, inputs, mask=None):
         flat, dtype, skip = self.rows(inputs, mask)
-        values = stages_side_by_side(flat, self.tables(), dtype, self.out_of_range, skip)
+        values = stages_side_by_side(
+            flat, self.tables(), self.sizes, dtype, self.out_of_range, skip
+        )
         if self.rotation is not None:
             values = ops.matmul(values, ops.cast(self.rotation, self.compute_dtype))
         return ops.reshape(values, (*ops.shape(inputs)[:-1], self.units))
@@ -113,9 +115,13 @@ class ProductDecoder(CodeLayer):
         return flat, dtype, None if mask is None else SKIP
 
     def tables(self):
-        """The table of each sub-code in the layer's dtype."""
-        codebooks = ops.cast(self.codebooks, self.compute_dtype)
-        return [codebooks[m] for m in range(self.count)]
+        """The rows of all codebooks in the layer's dtype, as one table."""
+        flat = ops.reshape(self.codebooks, (self.count * self.entries, self.item))
+        return [ops.cast(flat, self.compute_dtype)]
+
+    @property
+    def sizes(self):
+        return (self.entries,) * self.count
 
     def check_inputs(self, inputs):
         if self._unpack is not None:

@@ -77,8 +77,9 @@ class ResidualDecoder(CodeLayer):
 
     def call(self, inputs, mask=None):
         flat, dtype, skip = self.rows(inputs, mask)
-        tables = self.tables(flat.shape[-1])
-        values = sum_of_stages(flat, tables, dtype, self.out_of_range, skip)
+        stages = flat.shape[-1]
+        tables, sizes = self.tables(stages), self.sizes[:stages]
+        values = sum_of_stages(flat, tables, sizes, dtype, self.out_of_range, skip)
         lead = ops.shape(ops.moveaxis(inputs, self.codebook_axis, -1))[:-1]
         return ops.reshape(values, (*lead, self.units))
 
@@ -107,6 +108,10 @@ class ResidualDecoder(CodeLayer):
             for projection in self.projections[:stages]
         ]
         return [(table, *projection) for table, projection in zip(tables, cast, strict=True)]
+
+    @property
+    def sizes(self):
+        return tuple(c.shape[0] for c in self.codebooks)
 
     def compute_output_shape(self, input_shape):
         shape = list(input_shape)
