@@ -98,7 +98,7 @@ def linear_table(law):
 
 def _mu_bytes(samples):
     samples = samples >> 2
-    size = np.minimum(np.abs(samples), 8159) + 33
+    size = np.minimum(np.abs(samples) + 33, 8191)
     exponent = np.searchsorted(2 ** np.arange(6, 13), size, side="right")
     byte = exponent << 4 | size >> exponent + 1 & 15
     return ((byte | np.where(samples < 0, 0x80, 0)) ^ 0xFF).astype("uint8")
