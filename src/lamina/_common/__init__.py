@@ -5,13 +5,16 @@ from lamina._common._backend import is_concrete, is_exporting
 from lamina._common._checks import positive_integer, received
 from lamina._common._gradient import gradient
 from lamina._common._registration import register
+from lamina._common._replicas import from_first_replica, sum_over_replicas
 
 __all__ = [
+    "from_first_replica",
     "gradient",
     "is_concrete",
     "is_exporting",
     "positive_integer",
     "received",
     "register",
+    "sum_over_replicas",
     "to_numpy",
 ]

@@ -1,1 +1,16 @@
 """Layers that encode: values in, codes out, trained."""
+
+from lamina.quantize._finite_scalar_quantizer import FiniteScalarQuantizer
+from lamina.quantize._metrics import CodebookPerplexity, CodebookUsage
+from lamina.quantize._monitor import CodebookMonitor
+from lamina.quantize._residual_vector_quantizer import ResidualVectorQuantizer
+from lamina.quantize._vector_quantizer import VectorQuantizer
+
+__all__ = [
+    "CodebookMonitor",
+    "CodebookPerplexity",
+    "CodebookUsage",
+    "FiniteScalarQuantizer",
+    "ResidualVectorQuantizer",
+    "VectorQuantizer",
+]

@@ -1,0 +1,34 @@
+"""One state for all replicas of a `tf.distribute` strategy.
+
+A weight's `aggregation` averages what the replicas assign; a codebook is no average of codebooks.
+So the replicas agree on the statistics first, and then all compute the same update. On JAX the
+arrays of a `keras.distribution` are global already; there is nothing to do.
+"""
+
+import keras
+
+
+def _context():
+    """TensorFlow's replica context, where there is more than one replica; else None."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    several = context is not None and context.num_replicas_in_sync > 1
+    return context if several else None
+
+
+def sum_over_replicas(x):
+    """The sum of `x` over all replicas, on each of them."""
+    context = _context()
+    return x if context is None else context.all_reduce("SUM", x)
+
+
+def from_first_replica(x):
+    """The first replica's `x`, on each of them."""
+    context = _context()
+    if context is None:
+        return x
+    first = keras.ops.cast(context.replica_id_in_sync_group == 0, x.dtype)
+    return context.all_reduce("SUM", x * first)

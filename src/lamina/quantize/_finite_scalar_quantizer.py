@@ -1,0 +1,129 @@
+"""Each feature to one of a few levels: codes without a table."""
+
+import math
+
+import numpy as np
+from keras import ops
+
+from lamina._common import positive_integer, received, register
+from lamina.codec import FSQDecoder
+from lamina.quantize._quantizer import Quantizer, straight_through
+
+# Widens the bound a little, so that the outermost levels are reached before tanh saturates.
+_WIDER = 1e-3
+
+
+@register
+class FiniteScalarQuantizer(Quantizer):
+    """Bounds each feature by a tanh and rounds it to one of a few levels.
+
+        b_i = h_i tanh(x_i + s_i) - o_i        y_i = round(b_i) / (L_i // 2)
+        h_i = (L_i - 1)(1 + 0.001) / 2        o_i = 1/2 for an even L_i, else 0
+        s_i = artanh(o_i / h_i)               so that 0 stays 0
+        code = sum_i (round(b_i) + L_i // 2) L_1 ... L_{i-1}
+        dy/dx = db/dx / (L // 2) (straight-through)
+
+    The product of the levels is the number of codes; there is no table that could be used badly,
+    nothing to start, and no loss. Project to and from few features with a `Dense` on either side.
+
+    Args:
+        levels: Levels L_i of each feature, at least 2; (8, 6, 5) gives 240 codes, (8, 5, 5, 5)
+            gives 1000.
+        return_codes: Give `(values, codes)`, also in a Functional model.
+
+    Input shape:
+        `(batch, ..., len(levels))`
+
+    Output shape:
+        As the input, values in [-1, 1]; with `return_codes` also int32 codes `(batch, ...)`.
+
+    Masking:
+        A masked vector gives 0 and code -1. The mask passes on. A vector with NaN gives NaN there
+        and code -1.
+
+    Streaming:
+        Each vector by itself.
+
+    Raises:
+        ValueError: for levels below 2, for 2^31 codes or more, for inputs with another number of
+            features; for a symbolic tensor in `encode`.
+
+    Example:
+        >>> layer = FiniteScalarQuantizer((3, 5))
+        >>> layer(np.array([[2.0, 0.1], [-0.1, -1.0]]))
+        [[1.0, 0.0], [0.0, -1.0]]
+        >>> layer.encode(np.array([[2.0, 0.1], [-0.1, -1.0]]))
+        [8, 1]
+
+    Reference:
+        Mentzer et al., Finite Scalar Quantization: VQ-VAE Made Simple (2023), appendix A.1.
+    """
+
+    def __init__(self, levels, return_codes=False, **kwargs):
+        super().__init__(return_codes, **kwargs)
+        self.levels = [positive_integer("levels", n, "a list of numbers of levels") for n in levels]
+        if not self.levels or min(self.levels) < 2 or math.prod(self.levels) >= 2**31:
+            raise ValueError(
+                "`levels` must be a list of numbers from 2 on with a product below 2**31. "
+                f"{received('levels', levels)}"
+            )
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if input_shape[-1] != len(self.levels):
+            raise ValueError(
+                f"`levels` has {len(self.levels)} entries, so the inputs must have as many "
+                f"features. Received: input_shape={tuple(input_shape)}"
+            )
+
+    @property
+    def codes(self):
+        """How many codes there are."""
+        return math.prod(self.levels)
+
+    def decoder(self, **kwargs):
+        """The `FSQDecoder` of the same levels: codes -> the values of this layer."""
+        return FSQDecoder(self.levels, **{"dtype": self.dtype_policy, **kwargs})
+
+    def _values_and_codes(self, inputs, mask, training):
+        bounded = self._bounded(inputs)
+        half = self._halves(bounded.dtype)
+        level = _rounded(bounded)
+        values = straight_through(ops.cast(level, bounded.dtype) / half, bounded / half)
+        return ops.cast(values, self.compute_dtype), self._mixed(level, bounded, mask)
+
+    def _codes(self, inputs, mask):
+        bounded = self._bounded(inputs)
+        return self._mixed(_rounded(bounded), bounded, mask)
+
+    def _bounded(self, inputs):
+        """The inputs between the outermost levels; in float32 at least, or levels would merge."""
+        half = self.compute_dtype in ("float16", "bfloat16")
+        inputs = ops.cast(inputs, "float32") if half else inputs
+        levels = np.array(self.levels)
+        radius = (levels - 1) * (1 + _WIDER) / 2
+        offset = np.where(levels % 2 == 0, 0.5, 0.0)
+        shift = np.arctanh(offset / radius)
+        radius, offset, shift = (ops.cast(n, inputs.dtype) for n in (radius, offset, shift))
+        return ops.tanh(inputs + shift) * radius - offset
+
+    def _halves(self, dtype):
+        return ops.cast(np.array(self.levels) // 2, dtype)
+
+    def _mixed(self, level, bounded, mask):
+        """Mixed-radix codes, the first level the least significant."""
+        basis = np.cumprod([1, *self.levels[:-1]]).astype("int32")
+        codes = ops.sum((level + self._halves("int32")) * basis, axis=-1)
+        known = ops.isfinite(ops.sum(bounded, axis=-1))
+        return ops.where(known if mask is None else ops.logical_and(known, mask), codes, -1)
+
+    def _code_shape(self, input_shape):
+        return tuple(input_shape[:-1])
+
+    def get_config(self):
+        return {**super().get_config(), "levels": list(self.levels)}
+
+
+def _rounded(bounded):
+    """Whole numbers; as integers, so that there is no -0, which decoding would not give back."""
+    return ops.cast(ops.round(ops.stop_gradient(bounded)), "int32")

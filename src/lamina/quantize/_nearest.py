@@ -1,0 +1,51 @@
+"""The nearest row of a table, by one matrix product a block of rows."""
+
+from keras import ops
+
+# Scores are a (vectors, rows) matrix: in blocks, its memory does not grow with the table.
+BLOCK = 1024
+# The length below which a vector has no direction.
+SHORTEST = 1e-12
+
+
+def nearest(vectors, table, metric):
+    """int32 index of the row of `table` nearest to each vector; the lowest one on a tie.
+
+    Euclidean: the row with the largest x . c - |c|^2 / 2. Both are taken relative to the table's
+    mean first: far from the origin the two terms would cancel and the rounding decide.
+    Cosine: the row with the largest x . c / |c|.
+    """
+    if metric == "cosine":
+        table = unit(table)
+    else:
+        center = ops.mean(table, axis=0)
+        vectors, table = vectors - center, table - center
+    best = index = None
+    for first in range(0, table.shape[0], BLOCK):
+        rows = table[first : first + BLOCK]
+        score = ops.matmul(vectors, ops.transpose(rows))
+        if metric == "euclidean":
+            score = score - 0.5 * ops.sum(rows * rows, axis=-1)
+        here = ops.cast(ops.argmax(score, axis=-1), "int32")
+        if table.shape[0] <= BLOCK:
+            return here
+        top = ops.max(score, axis=-1)
+        if best is None:
+            best, index = top, here
+        else:
+            index = ops.where(top > best, here + first, index)
+            best = ops.maximum(top, best)
+    return index
+
+
+def unit(vectors):
+    """Each vector divided by its length."""
+    square = ops.sum(vectors * vectors, axis=-1, keepdims=True)
+    return vectors * ops.rsqrt(ops.maximum(square, SHORTEST))
+
+
+def misfit(vectors, rows, metric):
+    """Squared distance of each vector from its row; of the directions under "cosine"."""
+    if metric == "cosine":
+        vectors, rows = unit(vectors), unit(rows)
+    return ops.sum(ops.square(vectors - rows), axis=-1)

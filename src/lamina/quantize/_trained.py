@@ -1,0 +1,152 @@
+"""What the quantizers with trained tables share: options, losses, stages, use of the codes."""
+
+import numpy as np
+from keras import ops
+
+from lamina._common import received, to_numpy
+from lamina.codec._table import check_loaded
+from lamina.quantize._codebook import Codebook
+from lamina.quantize._metrics import perplexity_of, usage_of
+from lamina.quantize._quantizer import Quantizer, straight_through
+from lamina.quantize._start import first_tables
+
+
+class TrainedQuantizer(Quantizer):
+    """Tables one after the other, each on what those before it left over; private base."""
+
+    def __init__(
+        self,
+        sizes,
+        metric="euclidean",
+        update="ema",
+        decay=0.99,
+        commitment=0.25,
+        start="kmeans",
+        revive_below=0.1,
+        return_codes=False,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(return_codes, **kwargs)
+        self.metric = one_of("metric", metric, ("euclidean", "cosine"))
+        self.update = one_of("update", update, ("ema", "gradient"))
+        self.decay = within("decay", decay, 0, 1)
+        self.commitment = within("commitment", commitment, 0, np.inf)
+        self.revive_below = within("revive_below", revive_below, 0, 1)
+        self.seed = seed
+        tables = first_tables(start, sizes, metric, seed)
+        given = not isinstance(tables[0], str)
+        self.start = {"shape": [max(sizes), tables[0].shape[1]]} if given else start
+        # Running means in half precision would stop moving.
+        half = self.variable_dtype in ("float16", "bfloat16")
+        self.tables = [
+            Codebook(
+                size,
+                self.metric,
+                self.update,
+                self.decay,
+                table,
+                self.revive_below,
+                None if seed is None else seed + stage,
+                dtype="float32" if half else self.variable_dtype,
+                name=f"codebook_{stage}",
+            )
+            for stage, (size, table) in enumerate(zip(sizes, tables, strict=True))
+        ]
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        features = input_shape[-1]
+        if isinstance(self.start, dict) and self.start["shape"][1] != features:
+            raise ValueError(
+                f"`start` has {self.start['shape'][1]} features, the inputs have {features}. "
+                f"{received('input_shape', tuple(input_shape))}"
+            )
+        for table in self.tables:
+            table.build(features)
+
+    def _values_and_codes(self, inputs, mask, training):
+        values, codes, loss = self._quantize(inputs, mask, training)
+        self.add_loss(loss)
+        return straight_through(values, inputs), codes
+
+    def _codes(self, inputs, mask):
+        return self._quantize(inputs, mask, training=False)[1]
+
+    def _quantize(self, inputs, mask, training):
+        """(values, codes, loss) of the inputs."""
+        if isinstance(self.start, dict):
+            for table in self.tables:
+                check_loaded(self, table.codebook)
+        features = inputs.shape[-1]
+        keep = None if mask is None else ops.reshape(mask, (-1,))
+        stages = self._stages(inputs) if training else None
+        rest = ops.reshape(ops.cast(inputs, self.tables[0].dtype), (-1, features))
+        total, codes, loss = None, [], 0
+        for stage, table in enumerate(self.tables):
+            on = keep if stages is None else _both(keep, stage < stages)
+            values, code = table.learn(rest, on) if training else table.look_up(rest, on)
+            if on is not None:
+                values = ops.where(on[:, None], values, 0)
+            loss = loss + self._loss(rest, values, code)
+            rest = rest - ops.stop_gradient(values)
+            values = ops.cast(values, self.compute_dtype)
+            total = values if total is None else total + values
+            codes.append(code)
+        shape = ops.shape(inputs)
+        codes = ops.reshape(ops.stack(codes, axis=-1), self._code_shape(shape))
+        return ops.reshape(total, shape), codes, loss
+
+    def _stages(self, inputs):
+        """How many stages each vector passes; None: all."""
+        return None
+
+    def _loss(self, vectors, values, codes):
+        """Mean over the coded vectors; the rest, such as masked ones, weigh nothing."""
+        used = codes >= 0
+        loss = self.commitment * ops.square(vectors - ops.stop_gradient(values))
+        if self.update == "gradient":
+            loss = loss + ops.square(ops.stop_gradient(vectors) - values)
+        loss = ops.where(used, ops.mean(loss, axis=-1), 0)
+        return ops.sum(loss) / ops.cast(ops.maximum(ops.sum(ops.cast(used, "int32")), 1), loss.dtype)
+
+    def usage(self):
+        """Share of the codes that training has chosen since `reset_usage`; one a table."""
+        return np.array([usage_of(to_numpy(table.hits)) for table in self.tables])
+
+    def perplexity(self):
+        """Perplexity of the codes that training has chosen since `reset_usage`; one a table."""
+        return np.array([perplexity_of(to_numpy(table.hits)) for table in self.tables])
+
+    def reset_usage(self):
+        """Counts from zero again. `CodebookMonitor` does so at each epoch."""
+        for table in self.tables:
+            table.hits.assign(ops.zeros(table.hits.shape, "int32"))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "metric": self.metric,
+            "update": self.update,
+            "decay": self.decay,
+            "commitment": self.commitment,
+            "start": dict(self.start) if isinstance(self.start, dict) else self.start,
+            "revive_below": self.revive_below,
+            "seed": self.seed,
+        }
+
+
+def _both(keep, on):
+    return on if keep is None else ops.logical_and(keep, on)
+
+
+def one_of(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {choices}. {received(name, value)}")
+    return value
+
+
+def within(name, value, low, high):
+    if not low <= value <= high:
+        raise ValueError(f"`{name}` must lie in [{low}, {high}]. {received(name, value)}")
+    return float(value)
