@@ -31,6 +31,16 @@ class Quantizer(keras.layers.Layer):
             values = ops.where(mask[..., None], values, 0)
         return (values, codes) if self.return_codes else values
 
+    @property
+    def receptive_field(self):
+        return 1
+
+    def initial_state(self, batch):
+        return {}
+
+    def step(self, x, state, mask=None):
+        return self.call(x, mask=mask), state
+
     def encode(self, inputs, mask=None):
         """int32 codes of `inputs`, -1 at masked and at non-finite places. Changes nothing."""
         if isinstance(inputs, keras.KerasTensor):

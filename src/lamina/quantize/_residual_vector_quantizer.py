@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from lamina._common import positive_integer, received, register, to_numpy
-from lamina.codec import ResidualDecoder
 from lamina.quantize._trained import TrainedQuantizer, within
 
 
@@ -98,6 +97,8 @@ class ResidualVectorQuantizer(TrainedQuantizer):
 
     def decoder(self, **kwargs):
         """A `ResidualDecoder` with copies of the tables: codes -> the values of this layer."""
+        from lamina.codec import ResidualDecoder
+
         kwargs = {"dtype": self.dtype_policy, **kwargs}
         return ResidualDecoder([to_numpy(rows) for rows in self.codebooks], **kwargs)
 
