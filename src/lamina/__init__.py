@@ -19,6 +19,14 @@ from lamina.codec import (
 )
 from lamina.contracts import CheckError, Report, Traits, check
 from lamina.initializers import Derivative, IdentityKernel, LowPass, MovingAverage
+from lamina.quantize import (
+    CodebookMonitor,
+    CodebookPerplexity,
+    CodebookUsage,
+    FiniteScalarQuantizer,
+    ResidualVectorQuantizer,
+    VectorQuantizer,
+)
 from lamina.taps import (
     Adversarial,
     FeatureMatchingLoss,
@@ -60,6 +68,9 @@ __all__ = [
     "CheckError",
     "CodebookDecoder",
     "CodebookDense",
+    "CodebookMonitor",
+    "CodebookPerplexity",
+    "CodebookUsage",
     "CompandingDecoder",
     "CustomDecoder",
     "Delay",
@@ -68,6 +79,7 @@ __all__ = [
     "FIRFilter",
     "FSQDecoder",
     "FeatureMatchingLoss",
+    "FiniteScalarQuantizer",
     "GatedLagDense",
     "GramLoss",
     "IdentityKernel",
@@ -83,6 +95,7 @@ __all__ = [
     "ProductDecoder",
     "Report",
     "ResidualDecoder",
+    "ResidualVectorQuantizer",
     "Snake",
     "Spline",
     "Tap",
@@ -91,6 +104,7 @@ __all__ = [
     "TemporalBlock",
     "ThreePointDependency",
     "Traits",
+    "VectorQuantizer",
     "Volterra",
     "__version__",
     "capture",

@@ -30,7 +30,9 @@ def test_each_stage_codes_what_the_stages_before_left(rng):
         chosen = distances[np.arange(len(rest)), codes[:, stage]]
         assert np.all(chosen <= distances.min(1) * (1 + 1e-4) + 1e-6)
         rest = rest - rows[codes[:, stage]]
-    np.testing.assert_allclose(x.reshape(-1, 4) - rest, to_numpy(layer(x)).reshape(-1, 4), atol=1e-5)
+    np.testing.assert_allclose(
+        x.reshape(-1, 4) - rest, to_numpy(layer(x)).reshape(-1, 4), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -45,7 +47,9 @@ def test_decoding_the_codes_gives_the_output_to_the_bit(policy, training, rng):
     values, codes = layer(x, training=training)
     decoded = decoder(codes)
     assert values.dtype == decoded.dtype
-    assert np.array_equal(to_numpy(ops.cast(values, "float64")), to_numpy(ops.cast(decoded, "float64")))
+    assert np.array_equal(
+        to_numpy(ops.cast(values, "float64")), to_numpy(ops.cast(decoded, "float64"))
+    )
 
 
 def test_more_stages_are_closer(rng):
@@ -61,7 +65,7 @@ def test_more_stages_are_closer(rng):
 def test_stage_dropout_keeps_a_prefix_for_whole_rows(rng):
     x = rng.standard_normal((600, 3, 4)).astype("float32")
     layer = ResidualVectorQuantizer([4, 4, 4, 4], stage_dropout=0.5, return_codes=True, seed=0)
-    values, codes = layer(x, training=True)
+    _, codes = layer(x, training=True)
     kept = to_numpy(codes) >= 0
     assert np.array_equal(kept, kept[:, :1].repeat(3, 1))
     assert np.array_equal(kept, np.logical_and.accumulate(kept, axis=-1))

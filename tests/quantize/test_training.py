@@ -61,7 +61,9 @@ def test_without_memory_a_step_is_one_of_lloyds(rng):
     np.testing.assert_allclose(to_numpy(layer.codebook), lloyd.cluster_centers_, atol=1e-5)
 
 
-@pytest.mark.parametrize("layer", [VectorQuantizer, lambda n, **k: ResidualVectorQuantizer([n], **k)])
+@pytest.mark.parametrize(
+    "layer", [VectorQuantizer, lambda n, **k: ResidualVectorQuantizer([n], **k)]
+)
 @pytest.mark.parametrize("update", ["ema", "gradient"])
 def test_inference_and_frozen_layers_change_nothing(layer, update, rng):
     x = rng.standard_normal((40, 3)).astype("float32")
@@ -75,7 +77,9 @@ def test_inference_and_frozen_layers_change_nothing(layer, update, rng):
     model = trained(quantizer, x, rate=0.1)
     model.evaluate(x, np.zeros((40, 1)), verbose=0)
     model.predict(x, verbose=0)
-    assert all(np.array_equal(a, to_numpy(b)) for a, b in zip(before, quantizer.variables, strict=True))
+    assert all(
+        np.array_equal(a, to_numpy(b)) for a, b in zip(before, quantizer.variables, strict=True)
+    )
 
 
 @pytest.mark.parametrize("update", ["ema", "gradient"])

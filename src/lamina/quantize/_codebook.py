@@ -66,7 +66,11 @@ class Codebook(keras.layers.Layer):
 
     def rows(self):
         """The table as it is used."""
-        return self.codebook.value + self.shift.value if self.update == "gradient" else self.codebook.value
+        return (
+            self.codebook.value + self.shift.value
+            if self.update == "gradient"
+            else self.codebook.value
+        )
 
     def look_up(self, vectors, keep):
         """(values, codes) of the nearest rows; code -1 where a vector is left out or not finite."""

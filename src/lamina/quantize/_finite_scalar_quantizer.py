@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import positive_integer, received, register
+from lamina.codec import FSQDecoder
 from lamina.quantize._quantizer import Quantizer, straight_through
 
 # Widens the bound a little, so that the outermost levels are reached before tanh saturates.
@@ -82,8 +83,6 @@ class FiniteScalarQuantizer(Quantizer):
 
     def decoder(self, **kwargs):
         """The `FSQDecoder` of the same levels: codes -> the values of this layer."""
-        from lamina.codec import FSQDecoder
-
         return FSQDecoder(self.levels, **{"dtype": self.dtype_policy, **kwargs})
 
     def _values_and_codes(self, inputs, mask, training):

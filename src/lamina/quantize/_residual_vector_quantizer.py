@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from lamina._common import positive_integer, received, register, to_numpy
+from lamina.codec import ResidualDecoder
 from lamina.quantize._trained import TrainedQuantizer, within
 
 
@@ -63,7 +64,7 @@ class ResidualVectorQuantizer(TrainedQuantizer):
         decay=0.99,
         commitment=0.25,
         start="kmeans",
-        revive_below=0.1,
+        revive_below=0.03,
         return_codes=False,
         seed=None,
         **kwargs,
@@ -97,8 +98,6 @@ class ResidualVectorQuantizer(TrainedQuantizer):
 
     def decoder(self, **kwargs):
         """A `ResidualDecoder` with copies of the tables: codes -> the values of this layer."""
-        from lamina.codec import ResidualDecoder
-
         kwargs = {"dtype": self.dtype_policy, **kwargs}
         return ResidualDecoder([to_numpy(rows) for rows in self.codebooks], **kwargs)
 

@@ -1,11 +1,15 @@
 """What training does to a table: tally the vectors, move the rows, put new rows in."""
 
+import numpy as np
 from keras import ops
 
 from lamina.quantize._nearest import misfit, nearest
 
 # Lloyd's iterations of a k-means start: further ones change the distortion by a few per cent.
 ITERATIONS = 10
+# Vectors tried for each row at the start.
+TRIALS = 3
+TINY = 1e-30
 
 
 def tally(vectors, codes, rows):
@@ -35,9 +39,7 @@ def reseeded(table, which, vectors, valid, draw, weight):
     No vector is taken twice; with fewer `valid` vectors than rows, the last rows stay. `draw` is
     uniform on (0, 1): sampling without replacement after Efraimidis and Spirakis (2006).
     """
-    tiny = 1e-30
-    late = -ops.log(ops.maximum(draw, tiny)) / ops.maximum(weight, tiny)
-    order = ops.argsort(ops.where(valid, late, float("inf")))
+    order = ops.argsort(ops.where(valid, _lateness(draw, weight), float("inf")))
     rank = ops.cumsum(ops.cast(which, "int32")) - 1
     replaced = ops.logical_and(which, rank < ops.sum(ops.cast(valid, "int32")))
     picked = ops.take(order, ops.where(replaced, rank, 0))
@@ -48,17 +50,53 @@ def kmeans(table, counts, vectors, valid, draw, metric, decay):
     """`table` after some iterations of k-means on the vectors.
 
     Rows with `counts` of 0 start on vectors of this batch; the others carry earlier batches on.
-    A row that loses all its vectors moves to one that is far from every row, as in k-means++.
+    A row that loses all its vectors moves to one that is far from every row.
     """
     empty = counts == 0
-    table, _ = reseeded(table, empty, vectors, valid, draw, ops.ones_like(draw))
+    table = seeded(table, empty, vectors, valid, draw, metric)
 
     def iteration(_, now):
-        codes = ops.where(valid, nearest(vectors, now, metric), -1)
-        number, total = tally(vectors, codes, table.shape[0])
-        weight = misfit(vectors, ops.take(now, ops.maximum(codes, 0), axis=0), metric)
+        codes, weight = _fit(now, vectors, valid, metric)
+        number, total = tally(vectors, codes, now.shape[0])
         now, _ = moved(now, counts, number, total, decay)
         lost = ops.logical_and(empty, number == 0)
         return reseeded(now, lost, vectors, valid, draw, weight)[0]
 
     return ops.fori_loop(0, ITERATIONS, iteration, table)
+
+
+def seeded(table, empty, vectors, valid, draw, metric):
+    """`table` with the `empty` rows on vectors far from each other: greedy k-means++.
+
+    Each row takes the best of some vectors, drawn in proportion to their misfit so far. When no
+    vector is left that would be any better for it, a row stays where it is.
+    """
+    # The golden section spreads shifts of one draw evenly.
+    shifts = 0.618034 * np.arange(table.shape[0] * TRIALS).reshape(-1, TRIALS, 1) % 1.0
+    shifts = ops.convert_to_tensor(shifts, table.dtype)
+
+    def place(k, now):
+        table, weight = now
+        late = _lateness((draw + shifts[k]) % 1.0, weight)
+        tried = ops.take(vectors, ops.argmin(late, axis=-1), axis=0)
+        after = ops.minimum(weight, misfit(vectors, tried[:, None], metric))
+        best = ops.argmin(ops.sum(after, axis=-1))
+        better = ops.logical_and(empty[k], ops.sum(after[best]) < ops.sum(weight))
+        row = ops.where(better, tried[best], table[k])
+        return ops.slice_update(table, (k, 0), row[None]), ops.where(better, after[best], weight)
+
+    _, weight = _fit(table, vectors, valid, metric)
+    weight = ops.where(valid, weight, 0)
+    return ops.fori_loop(0, table.shape[0], place, (table, weight))[0]
+
+
+def _lateness(draw, weight):
+    """Exponential waiting times: the first to come is a draw in proportion to `weight`."""
+    return -ops.log(ops.maximum(draw, TINY)) / ops.maximum(weight, TINY)
+
+
+def _fit(table, vectors, valid, metric):
+    """(codes, misfit) of the vectors; code -1 where they are not valid."""
+    codes = nearest(vectors, table, metric)
+    error = misfit(vectors, ops.take(table, codes, axis=0), metric)
+    return ops.where(valid, codes, -1), error

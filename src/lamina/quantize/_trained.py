@@ -22,7 +22,7 @@ class TrainedQuantizer(Quantizer):
         decay=0.99,
         commitment=0.25,
         start="kmeans",
-        revive_below=0.1,
+        revive_below=0.03,
         return_codes=False,
         seed=None,
         **kwargs,
@@ -108,7 +108,9 @@ class TrainedQuantizer(Quantizer):
         if self.update == "gradient":
             loss = loss + ops.square(ops.stop_gradient(vectors) - values)
         loss = ops.where(used, ops.mean(loss, axis=-1), 0)
-        return ops.sum(loss) / ops.cast(ops.maximum(ops.sum(ops.cast(used, "int32")), 1), loss.dtype)
+        return ops.sum(loss) / ops.cast(
+            ops.maximum(ops.sum(ops.cast(used, "int32")), 1), loss.dtype
+        )
 
     def usage(self):
         """Share of the codes that training has chosen since `reset_usage`; one a table."""

@@ -73,7 +73,7 @@ class VectorQuantizer(TrainedQuantizer):
         decay=0.99,
         commitment=0.25,
         start="kmeans",
-        revive_below=0.1,
+        revive_below=0.03,
         return_codes=False,
         seed=None,
         **kwargs,
