@@ -92,7 +92,7 @@ def test_decoder_agrees_after_fit(rng):
     x = rng.standard_normal((64, 4)).astype("float32")
     for update in ("ema", "gradient"):
         layer = VectorQuantizer(8, update=update)
-        model = keras.Sequential([keras.Input((4,)), layer])
+        model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(4)])
         model.compile("adam", "mse")
         model.fit(x, x, epochs=3, verbose=0, batch_size=16)
         decoded = layer.decoder()(layer.encode(x))

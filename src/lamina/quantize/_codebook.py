@@ -149,4 +149,5 @@ class Codebook(keras.layers.Layer):
             table, replaced = reseeded(rows, dead, vectors, codes >= 0, draw, weight)
             return table, ops.where(replaced, share, counts)
 
-        return ops.cond(ops.any(dead), revive, lambda: (rows, counts))
+        alive = ops.cond(ops.any(dead), revive, lambda: (rows, counts))
+        return alive[0], alive[1]
