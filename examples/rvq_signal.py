@@ -68,11 +68,8 @@ def measured(model, x):
     encoder = keras.Model(model.input, layer.input)
     codes = keras.ops.convert_to_numpy(layer.encode(encoder.predict(x, verbose=0)))
     decoder = keras.Sequential(model.layers[index + 1 :])
-    tables = [keras.ops.convert_to_numpy(rows) for rows in layer.codebooks]
-    rebuilt, values = [], 0.0
-    for stage, rows in enumerate(tables):
-        values = values + rows[codes[..., stage]]
-        rebuilt.append(decoder.predict(values, verbose=0))
+    values = layer.decoder()
+    rebuilt = [decoder.predict(values(codes[..., :n]), verbose=0) for n in range(1, len(SIZES) + 1)]
     hits = [np.bincount(c.ravel(), minlength=n) for c, n in zip(codes.T, SIZES, strict=True)]
     return rebuilt, np.array(hits)
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 
-import lamina
 from lamina import CodebookUsage, FiniteScalarQuantizer
 from lamina._common import to_numpy
 from tests.quantize.test_vector_quantizer import POLICIES, gradient_of
@@ -38,7 +37,6 @@ def test_values_and_codes_are_those_of_the_pytorch_layer():
     assert to_numpy(codes).tolist() == CODES
 
 
-@pytest.mark.skipif(not hasattr(lamina, "FSQDecoder"), reason="FSQDecoder has not landed")
 @pytest.mark.parametrize("policy", POLICIES)
 def test_decoding_the_codes_gives_the_output_to_the_bit(policy, rng):
     layer = FiniteScalarQuantizer((8, 5, 7, 2, 3), return_codes=True, dtype=policy)

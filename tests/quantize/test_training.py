@@ -14,7 +14,7 @@ from lamina._common import to_numpy
 JIT = keras.backend.backend() != "torch"
 
 
-def trained(layer, x, epochs=1, batch_size=64, callbacks=(), rate=0.0, jit=JIT):
+def trained(layer, x, epochs=1, batch_size=64, callbacks=(), rate=0.0, jit=False):
     """`layer` after `fit` on x, in order."""
     model = keras.Sequential([keras.Input(x.shape[1:]), layer, keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(rate), "mse", jit_compile=jit)
@@ -43,7 +43,7 @@ def test_fit_advances_the_running_means(decay, rng):
     x = rng.standard_normal((256, 3)).astype("float32")
     table = rng.standard_normal((8, 3)).astype("float32")
     layer = VectorQuantizer(8, start=table, decay=decay, revive_below=0)
-    trained(layer, x, epochs=2)
+    trained(layer, x, epochs=2, jit=JIT)
     batches = [x[i : i + 64].astype("float64") for i in range(0, 256, 64)] * 2
     rows, counts = running_means(table.astype("float64"), batches, decay)
     np.testing.assert_allclose(to_numpy(layer.codebook), rows, rtol=1e-4, atol=1e-5)
@@ -124,7 +124,7 @@ def with_dead_rows(rng, **options):
 def test_dead_rows_come_back(update, rng):
     x = rng.standard_normal((640, 3)).astype("float32")
     layer = with_dead_rows(rng, update=update)
-    trained(layer, x, epochs=3)
+    trained(layer, x, epochs=3, jit=JIT)
     assert len(np.unique(to_numpy(layer.encode(x)))) == 8
     left = with_dead_rows(rng, update=update, revive_below=0)
     trained(left, x, epochs=3)

@@ -83,7 +83,8 @@ class FiniteScalarQuantizer(Quantizer):
 
     def decoder(self, **kwargs):
         """The `FSQDecoder` of the same levels: codes -> the values of this layer."""
-        return FSQDecoder(self.levels, **{"dtype": self.dtype_policy, **kwargs})
+        kwargs = {"dtype": self.dtype_policy, "pad_value": -1, **kwargs}
+        return FSQDecoder(self.levels, **kwargs)
 
     def _values_and_codes(self, inputs, mask, training):
         bounded = self._bounded(inputs)
