@@ -1,0 +1,22 @@
+"""The examples run, in short, and show what they say."""
+
+import pytest
+
+from examples import rvq_signal, vqvae_images
+
+pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
+
+
+def test_vqvae_on_photographs_uses_its_codes(tmp_path):
+    results = vqvae_images.main(epochs=4, count=2000, out=tmp_path)
+    assert (tmp_path / "vqvae_images.png").stat().st_size > 10_000
+    assert results["lamina"][1] > 0.8 and results["naive"][1] < 0.6
+    assert results["lamina"][0] < results["naive"][0]
+
+
+def test_residual_quantizer_on_pressure_uses_its_codes(tmp_path):
+    results = rvq_signal.main(epochs=4, count=1000, out=tmp_path)
+    assert (tmp_path / "rvq_signal.png").stat().st_size > 10_000
+    errors, usage = results["lamina"]
+    assert usage > 0.8 and results["naive"][1] < 0.6
+    assert errors[0] > errors[-1]
