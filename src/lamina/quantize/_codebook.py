@@ -32,6 +32,7 @@ class Codebook(keras.layers.Layer):
         self.starting = isinstance(start, str) and start == "kmeans"
         self.start = start
         self.revive_below = revive_below
+        self.seed = seed
         self.random = keras.random.SeedGenerator(seed)
 
     def build(self, features):
@@ -151,3 +152,17 @@ class Codebook(keras.layers.Layer):
 
         alive = ops.cond(ops.any(dead), revive, lambda: (rows, counts))
         return alive[0], alive[1]
+
+    def get_config(self):
+        """For those who look inside; the owner makes its tables itself, from its own config."""
+        given = not isinstance(self.start, str)
+        return {
+            **super().get_config(),
+            "codes": self.codes,
+            "metric": self.metric,
+            "update": self.update,
+            "decay": self.decay,
+            "start": {"shape": list(self.start.shape)} if given else self.start,
+            "revive_below": self.revive_below,
+            "seed": self.seed,
+        }
