@@ -27,6 +27,7 @@ from lamina.quantize import (
     ResidualVectorQuantizer,
     VectorQuantizer,
 )
+from lamina.streaming import Stream
 from lamina.taps import (
     Adversarial,
     FeatureMatchingLoss,
@@ -98,6 +99,7 @@ __all__ = [
     "ResidualVectorQuantizer",
     "Snake",
     "Spline",
+    "Stream",
     "Tap",
     "TapCell",
     "Tapped",

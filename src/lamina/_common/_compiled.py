@@ -1,0 +1,42 @@
+"""A function of tensors, compiled by the backend, that reads its variables anew at each call."""
+
+import keras
+from keras import tree
+
+
+def compiled(function, variables, specs):
+    """`function(*args)` compiled; `specs`: KerasTensors in the structure of `args`.
+
+    Variables are used as they are at the time of the call. PyTorch runs eagerly, without gradients.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return _graph(function, specs)
+    if backend == "jax":
+        return _jit(function, variables)
+    if backend == "torch":
+        import torch
+
+        return torch.no_grad()(function)
+    return function
+
+
+def _graph(function, specs):
+    import tensorflow as tf
+
+    signature = tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), specs)
+    return tf.function(
+        function, input_signature=signature, autograph=False
+    ).get_concrete_function()
+
+
+def _jit(function, variables):
+    import jax
+
+    @jax.jit
+    def run(values, *args):
+        # Weights are arguments: a jitted function would keep what they were when it was traced.
+        with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
+            return function(*args)
+
+    return lambda *args: run([v.value for v in variables], *args)

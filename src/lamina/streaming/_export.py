@@ -1,0 +1,1 @@
+def export(plan, path, format): raise NotImplementedError

@@ -1,0 +1,358 @@
+"""Which of Keras' layers stream, by type and configuration.
+
+Only exact types: a subclass may do anything in its `call`.
+"""
+
+import functools
+import math
+import string
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from lamina.streaming._nodes import PerStep, Protocol, Recurrent, Rewritten, Window
+from lamina.streaming._refused import Refused
+
+_PROTOCOL = "write a layer with `initial_state` and `step` (docs/streaming.md)"
+
+
+def node_of(layer, flows):
+    """The node of a layer whose first argument has `flows`; Refused if it cannot stream."""
+    if callable(getattr(layer, "initial_state", None)) and callable(getattr(layer, "step", None)):
+        return _protocol(layer)
+    rule = RULES.get(type(layer))
+    if rule is not None:
+        return rule(layer, flows)
+    reason, repair = REFUSALS.get(type(layer), ("it is not known to stream", _own(layer)))
+    raise Refused(reason, repair)
+
+
+def _own(layer):
+    if isinstance(layer, keras.Model):
+        return f"Build it as a Functional or Sequential model, or {_PROTOCOL}."
+    return f"Use a layer of the table in docs/streaming.md, or {_PROTOCOL}."
+
+
+def _protocol(layer):
+    field = getattr(layer, "receptive_field", None)
+    if not isinstance(field, int | float) or not field >= 1:
+        raise Refused(
+            f"its `receptive_field` is {field!r}",
+            "Give it as the samples that one output depends on, the current one included; "
+            "float('inf') for a recurrent layer.",
+        )
+    ratio, block = getattr(layer, "output_ratio", 1), getattr(layer, "block_size", 1)
+    if block != 1 or ratio < 1 or ratio != int(ratio):
+        raise Refused(
+            f"`block_size` {block} with `output_ratio` {ratio} is not supported yet",
+            "Only a block size of 1 and a whole number of outputs per sample are.",
+        )
+    return Protocol(layer)
+
+
+# Rules: (layer, flows of its first argument) -> node
+
+
+def _alike(layer, flows):
+    return PerStep()
+
+
+def _activation_of(layer):
+    """Refuse an activation that mixes time steps, found by trying it."""
+    activation = getattr(layer, "activation", None)
+    if activation is None:
+        return
+    x = np.random.default_rng(0).standard_normal((2, 5, 4)).astype("float32")
+    whole = ops.convert_to_numpy(activation(ops.convert_to_tensor(x)))
+    parts = [ops.convert_to_numpy(activation(ops.convert_to_tensor(p))) for p in (x[:, :2], x[:, 2:])]
+    if not np.allclose(whole, np.concatenate(parts, axis=1), atol=1e-5, equal_nan=True):
+        raise Refused(
+            "its activation mixes time steps", "Use an activation of the last axis or elementwise."
+        )
+
+
+def _activated(layer, flows):
+    _activation_of(layer)
+    return PerStep()
+
+
+def _dense(layer, flows):
+    if len(flows[0].shape) < 3:
+        raise Refused(
+            "it would work over the time axis", "Give the model a last axis of features."
+        )
+    return _activated(layer, flows)
+
+
+def _einsum_dense(layer, flows):
+    equation = layer.equation.replace(" ", "")
+    source, target = equation.split("->")
+    source, kernel = source.split(",")
+    rank = len(flows[0].shape)
+    free = iter(c for c in string.ascii_letters if c not in equation)
+    if "..." in source:
+        extra = "".join(next(free) for _ in range(rank - len(source.replace("...", ""))))
+        source, target = source.replace("...", extra), target.replace("...", extra)
+    if source[:2] != target[:2] or set(source[:2]) & set(kernel):
+        raise Refused(
+            f"its equation {layer.equation!r} works over the time axis",
+            "Keep batch and time as the first two axes of input and output, such as 'abc,cd->abd'.",
+        )
+    return _activated(layer, flows)
+
+
+def _over_features(name, of=lambda layer: layer.axis):
+    """A rule: the layer's axes must be axes of features."""
+
+    def rule(layer, flows):
+        axes, rank = of(layer), len(flows[0].shape)
+        axes = [axes] if isinstance(axes, int) else list(axes or [])
+        if any(axis % rank < 2 for axis in axes):
+            raise Refused(f"its `{name}` {axes} takes in time", f"Use `{name}=-1`.")
+        return PerStep()
+
+    return rule
+
+
+def _merge(layer, flows):
+    if len({len(f.shape) for f in flows}) != 1:
+        raise Refused(
+            "its inputs have different ranks", "Give all of them batch, time and features."
+        )
+    return PerStep()
+
+
+def _prelu(layer, flows):
+    if 1 not in (layer.shared_axes or ()):
+        raise Refused("it has a slope for each time step", "Use `shared_axes=[1]`.")
+    return PerStep()
+
+
+def _reshape(layer, flows):
+    rest = reshaped(flows[0].shape[2:], (None, *layer.target_shape))
+    return Rewritten(lambda x: ops.reshape(x, (*ops.shape(x)[:2], *rest)))
+
+
+def reshaped(features, target):
+    """The feature axes of a reshape to `target` (batch, time, ...), if it keeps time apart."""
+    rest = [int(n) for n in target[2:]] if len(target) > 2 else None
+    known = None if None in features else math.prod(features)
+    if rest and rest.count(-1) == 1 and known is not None:
+        rest[rest.index(-1)] = known // max(1, -math.prod(rest))
+    if rest is None or known is None or -1 in rest or math.prod(rest) != known:
+        raise Refused(
+            "its shape mixes time with features",
+            "Keep time as an axis of its own: a target such as (-1, features).",
+        )
+    return rest
+
+
+def _permute(layer, flows):
+    if layer.dims[0] != 1:
+        raise Refused("it moves the time axis", "Leave axis 1 where it is: dims such as (1, 3, 2).")
+    return PerStep()
+
+
+def _zero_padding(layer, flows):
+    left, right = layer.padding
+    if right or layer.data_format != "channels_last":
+        raise Refused(
+            f"it pads the end of the sequence (padding={tuple(layer.padding)})",
+            "Pad the start only, `ZeroPadding1D((window - 1, 0))`, before a 'valid' layer.",
+        )
+    return Rewritten(lambda x: x, lead=left)
+
+
+def _time_distributed(layer, flows):
+    inner = RULES.get(type(layer.layer))
+    if inner not in {_alike, _activated, _dense, _einsum_dense, _prelu, _reshape, _permute}:
+        raise Refused(
+            f"its inner layer ({type(layer.layer).__name__}) is not known to see a step alone",
+            "Put a Dense or another layer of the table inside.",
+        )
+    return PerStep()
+
+
+def _recurrent(layer, flows):
+    wrong = {
+        "return_sequences=False gives one result for the whole sequence": not layer.return_sequences,
+        "go_backwards=True reads the future": layer.go_backwards,
+        "stateful=True keeps a state of its own": layer.stateful,
+        "return_state=True gives a state at the end of the sequence": layer.return_state,
+    }
+    repair = "Use return_sequences=True and leave the other three False."
+    for reason, holds in wrong.items():
+        if holds:
+            raise Refused(reason, repair)
+    return Recurrent(layer)
+
+
+def _causal(layer):
+    """Check a windowed layer's configuration; whether it pads by itself."""
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        raise Refused("data_format='channels_first' puts time last", "Use 'channels_last'.")
+    if layer.padding not in ("causal", "valid"):
+        kind = type(layer)
+        repair = (
+            "Use padding='causal'."
+            if kind is layers.Conv1D
+            else f"Put `ZeroPadding1D((window - 1, 0))` before `{kind.__name__}(padding='valid')`."
+        )
+        raise Refused(f"padding={layer.padding!r} reads the future", repair)
+    return layer.padding == "causal"
+
+
+def _one(value):
+    return value if isinstance(value, int) else value[0]
+
+
+def _convolution(apply):
+    def rule(layer, flows):
+        size, stride, dilation = (
+            _one(v) for v in (layer.kernel_size, layer.strides, layer.dilation_rate)
+        )
+        _activation_of(layer)
+        if size == stride == 1 and layer.data_format == "channels_last":
+            return PerStep()
+        causal, window = _causal(layer), (size - 1) * dilation + 1
+        call = functools.partial(apply, layer, stride, dilation)
+        offset = 0 if causal else window - 1
+        return Window(layer, flows[0].shape[-1], window, call, stride, offset)
+
+    return rule
+
+
+def _finish(layer, y):
+    """Bias and activation of a convolution."""
+    if layer.use_bias:
+        y = y + ops.cast(layer.bias, y.dtype)
+    return y if layer.activation is None else layer.activation(y)
+
+
+def _conv1d(layer, stride, dilation, seen, length):
+    kernel = ops.cast(layer.kernel, layer.compute_dtype)
+    if length == 1 and layer.groups == 1:
+        # One window: its taps in one matrix product, whatever the dilation.
+        taps = seen[:, ::dilation]
+        rows = kernel.shape[0] * kernel.shape[1]
+        y = ops.matmul(ops.reshape(taps, (-1, rows)), ops.reshape(kernel, (rows, kernel.shape[2])))
+        return _finish(layer, y[:, None])
+    return _finish(layer, ops.conv(seen, kernel, stride, "valid", dilation_rate=dilation))
+
+
+def _depthwise(layer, stride, dilation, seen, length):
+    kernel = ops.cast(layer.kernel, layer.compute_dtype)
+    return _finish(
+        layer, ops.depthwise_conv(seen, kernel, stride, "valid", dilation_rate=dilation)
+    )
+
+
+def _separable(layer, stride, dilation, seen, length):
+    deep = ops.cast(layer.depthwise_kernel, layer.compute_dtype)
+    wide = ops.cast(layer.pointwise_kernel, layer.compute_dtype)
+    return _finish(
+        layer, ops.separable_conv(seen, deep, wide, stride, "valid", dilation_rate=dilation)
+    )
+
+
+def _pooling(pool):
+    def rule(layer, flows):
+        size, stride = _one(layer.pool_size), _one(layer.strides)
+        if size == stride == 1:
+            return PerStep()
+        _causal(layer)
+
+        def apply(seen, length):
+            return pool(seen, size, stride, "valid", data_format="channels_last")
+
+        return Window(layer, flows[0].shape[-1], size, apply, stride, size - 1)
+
+    return rule
+
+
+def _batch_normalization(layer, flows):
+    return _over_features("axis")(layer, flows)
+
+
+def _normalization(layer, flows):
+    return _over_features("axis", lambda layer: tuple(layer.axis or ()))(layer, flows)
+
+
+def _discretization(layer, flows):
+    if layer.output_mode != "int":
+        raise Refused(f"output_mode={layer.output_mode!r} counts over time", "Use 'int'.")
+    return PerStep()
+
+
+_ALIKE = (
+    layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Identity, layers.Masking, layers.Embedding,
+    layers.Dropout, layers.SpatialDropout1D, layers.AlphaDropout, layers.GaussianDropout,
+    layers.GaussianNoise, layers.ActivityRegularization, layers.Rescaling,
+)  # fmt: skip
+_MERGES = (
+    layers.Add, layers.Subtract, layers.Multiply, layers.Average, layers.Maximum, layers.Minimum,
+)  # fmt: skip
+
+RULES = {
+    **dict.fromkeys(_ALIKE, _alike),
+    **dict.fromkeys(_MERGES, _merge),
+    **dict.fromkeys((layers.RNN, layers.SimpleRNN, layers.GRU, layers.LSTM), _recurrent),
+    layers.Activation: _activated,
+    layers.Dense: _dense,
+    layers.EinsumDense: _einsum_dense,
+    layers.Softmax: _over_features("axis"),
+    layers.PReLU: _prelu,
+    layers.Concatenate: _over_features("axis"),
+    layers.BatchNormalization: _batch_normalization,
+    layers.LayerNormalization: _over_features("axis"),
+    layers.RMSNormalization: _over_features("axis"),
+    layers.UnitNormalization: _over_features("axis"),
+    layers.Normalization: _normalization,
+    layers.Discretization: _discretization,
+    layers.Reshape: _reshape,
+    layers.Permute: _permute,
+    layers.ZeroPadding1D: _zero_padding,
+    layers.TimeDistributed: _time_distributed,
+    layers.Conv1D: _convolution(_conv1d),
+    layers.DepthwiseConv1D: _convolution(_depthwise),
+    layers.SeparableConv1D: _convolution(_separable),
+    layers.AveragePooling1D: _pooling(ops.average_pool),
+    layers.MaxPooling1D: _pooling(ops.max_pool),
+}
+
+_WHOLE = "it needs the whole sequence"
+_CAUSAL_MEAN = (
+    "Use a causal average (ZeroPadding1D((window - 1, 0)) and AveragePooling1D(window, strides=1)) "
+    "or take the output before it."
+)
+_ATTENTION = ("it attends to every step", "Use a causal convolution or a recurrent layer.")
+REFUSALS = {
+    layers.Bidirectional: (
+        "it reads the sequence from both ends",
+        "Use its forward layer alone, with return_sequences=True.",
+    ),
+    layers.GlobalAveragePooling1D: (_WHOLE, _CAUSAL_MEAN),
+    layers.GlobalMaxPooling1D: (
+        _WHOLE,
+        "Use a causal maximum (ZeroPadding1D((window - 1, 0)) and MaxPooling1D(window, strides=1)) "
+        "or take the output before it.",
+    ),
+    layers.Attention: _ATTENTION,
+    layers.AdditiveAttention: _ATTENTION,
+    layers.MultiHeadAttention: _ATTENTION,
+    layers.GroupQueryAttention: _ATTENTION,
+    layers.GroupNormalization: (
+        "it normalises over time",
+        "Use LayerNormalization, which normalises each step.",
+    ),
+    layers.Flatten: (
+        "it joins time and features",
+        "Use Reshape((-1, features)) to flatten the features of each step.",
+    ),
+    layers.Dot: (
+        "it multiplies every step with every other",
+        "Use Multiply, and a sum over the features.",
+    ),
+    layers.Lambda: ("its function is not known to stream", f"Use keras.ops, or {_PROTOCOL}."),
+}

@@ -1,0 +1,148 @@
+"""How one call of a model runs on a block: what every kind of layer is turned into.
+
+Each kind answers the same questions: `receptive_field`, `stride` and `offset` (it gives a sample
+for every `stride`-th one, from number `offset` on), `ratio` (samples out for each one in),
+`initial_state(batch)` and `step(x, state, mask, first)`. `first` is the first sample of the block
+that gives a result; None if none does.
+"""
+
+import inspect
+
+import keras
+from keras import ops, tree
+
+
+class PerStep:
+    """Treats every step alike and remembers nothing: the layer or operation itself."""
+
+    receptive_field, stride, offset, ratio, lead = 1, 1, 0, 1, 0
+    remembers = False
+
+
+class Rewritten(PerStep):
+    """Per step, but by another expression: one that does not depend on the length of a block."""
+
+    def __init__(self, function, lead=0):
+        self.function = function
+        self.lead = lead
+
+    def __call__(self, x):
+        return self.function(x)
+
+
+class Protocol(PerStep):
+    """A layer that says itself how it streams."""
+
+    remembers = True
+
+    def __init__(self, layer):
+        self.layer = layer
+        self.receptive_field = getattr(layer, "receptive_field", None)
+        self.ratio = int(getattr(layer, "output_ratio", 1))
+
+    def initial_state(self, batch):
+        return self.layer.initial_state(batch)
+
+    def step(self, x, state, mask, first):
+        return self.layer.step(x, state, mask) if mask is not None else self.layer.step(x, state)
+
+
+class Window(PerStep):
+    """A function of the last `receptive_field` samples, which it keeps: convolution, pooling."""
+
+    remembers = True
+
+    def __init__(self, layer, features, window, apply, stride=1, offset=0):
+        self.layer, self.features, self.apply = layer, features, apply
+        self.receptive_field, self.stride, self.offset = window, stride, offset
+
+    def initial_state(self, batch):
+        past = (batch, self.receptive_field - 1, self.features)
+        return {"past": ops.zeros(past, self.layer.compute_dtype)}
+
+    def step(self, x, state, mask, first):
+        seen = ops.concatenate([state["past"], x], axis=1)
+        y = None
+        if first is not None:
+            y = self.apply(seen[:, first:] if first else seen, x.shape[1])
+        return y, {"past": seen[:, ops.shape(x)[1] :]}
+
+
+class Recurrent(PerStep):
+    """Keras' RNN layers over any cell. The cell is the layer's own."""
+
+    remembers = True
+    receptive_field = float("inf")
+
+    def __init__(self, layer):
+        self.layer, self.cell = layer, layer.cell
+        self.training = {"training": False} if _takes_training(self.cell) else {}
+        # A masked step repeats the output before it. Keras' own cells have it as their first
+        # state, and on JAX any cell is taken to.
+        kinds = (keras.layers.GRU, keras.layers.LSTM, keras.layers.SimpleRNN)
+        as_state = isinstance(layer, kinds) or keras.backend.backend() == "jax"
+        self.keeps_output = not as_state and not layer.zero_output_for_mask
+        self.loop = keras.layers.RNN(
+            layer.cell,
+            return_sequences=True,
+            return_state=True,
+            zero_output_for_mask=layer.zero_output_for_mask,
+            dtype=layer.dtype_policy,
+        )
+
+    def initial_state(self, batch):
+        cells = self.layer.get_initial_state(batch)
+        state = self._named(tree.map_structure(self._cast, cells))
+        if self.keeps_output:
+            units = self.layer.compute_output_shape((batch, 1, 1))[-1]
+            state["output"] = ops.zeros((batch, units), self.layer.compute_dtype)
+        return state
+
+    def step(self, x, state, mask, first):
+        structure = self.layer.get_initial_state(1)
+        count = len(tree.flatten(structure))
+        cells = tree.pack_sequence_as(structure, [state[f"cell{i}"] for i in range(count)])
+        last = cells[-1][0] if tree.is_nested(cells[-1]) else cells[0]
+        before = state["output"] if self.keeps_output else last
+        if x.shape[1] == 1:
+            y, cells = self._one(x, cells, mask, before)
+        else:
+            y, *cells = self.loop(x, initial_state=cells, mask=mask, training=False)
+            if mask is not None and not self.layer.zero_output_for_mask:
+                # Until a row's first valid sample, its output is the one before this block.
+                started = ops.cumsum(ops.cast(mask, "int32"), axis=1)[..., None] > 0
+                y = ops.where(started, y, before[:, None])
+        state = self._named(tree.map_structure(self._cast, cells))
+        if self.keeps_output:
+            state["output"] = y[:, -1]
+        return y, state
+
+    def _one(self, x, cells, mask, before):
+        """A single sample without a loop, so that the step exports as plain arithmetic."""
+        y, new = self.cell(x[:, 0], cells, **self.training)
+        if not tree.is_nested(new):
+            new = [new]
+        y = ops.cast(y, self.layer.compute_dtype)
+        if mask is not None:
+            keep = ops.cast(mask, "bool")
+            other = ops.zeros_like(y) if self.layer.zero_output_for_mask else before
+            y = ops.where(keep, y, other)
+            flat = zip(tree.flatten(new), tree.flatten(cells), strict=True)
+            chosen = [ops.where(_as_rank(keep, a), a, b) for a, b in flat]
+            new = tree.pack_sequence_as(cells, chosen)
+        return y[:, None], list(new)
+
+    def _named(self, cells):
+        return {f"cell{i}": x for i, x in enumerate(tree.flatten(cells))}
+
+    def _cast(self, x):
+        return ops.cast(x, self.cell.compute_dtype)
+
+
+def _as_rank(mask, x):
+    """`mask` `(batch, 1)` with the rank of `x`."""
+    return ops.reshape(mask, (-1,) + (1,) * (len(x.shape) - 1))
+
+
+def _takes_training(layer):
+    return "training" in inspect.signature(layer.call).parameters

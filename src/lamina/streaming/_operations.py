@@ -1,0 +1,306 @@
+"""Which raw operations of a Functional graph treat every time step alike.
+
+An operation is known by its class name in Keras' ops modules (the classes are not public, their
+names are those of `keras.ops`). Each rule answers where batch and time are in the output.
+"""
+
+import numpy as np
+from keras import ops, tree
+
+from lamina.streaming._flow import Flow
+from lamina.streaming._layers import reshaped
+from lamina.streaming._nodes import PerStep, Rewritten
+from lamina.streaming._refused import Refused
+
+_HOW = "Work on the feature axes only, or use a causal layer for what looks back in time."
+
+
+def operation_of(op, args, kwargs, outputs):
+    """`(node, axes of each output)`; tensors in `args` are Flows, `outputs` their shapes."""
+    name = type(op).__name__
+    known = type(op).__module__.startswith("keras.src.ops")
+    if not known or name not in RULES:
+        raise Refused(
+            "it is not known to treat every time step alike",
+            "Use an elementwise operation, or write a layer with `initial_state` and `step` "
+            "(docs/streaming.md).",
+        )
+    if name == "Reshape":
+        return _reshape(op, args)
+    axes = RULES[name](op, args, kwargs, outputs)
+    return PerStep(), axes if isinstance(axes, list) else [axes] * len(outputs)
+
+
+def _flows(tree_of):
+    return [x for x in tree.flatten(tree_of) if isinstance(x, Flow)]
+
+
+def _elementwise(op, args, kwargs, outputs):
+    """Broadcasting: places count from the right, and only features may vary in a constant."""
+    operands = [*tree.flatten(args), *tree.flatten(kwargs)]
+    rank = len(outputs[0])
+    timed = [x for x in operands if isinstance(x, Flow) and x.timed]
+    places = {tuple(axis - len(x.shape) for axis in x.axes) for x in timed}
+    if len(places) != 1:
+        raise Refused("it joins tensors whose time axes differ", "Give both the same rank.")
+    (place,) = places
+    for x in operands:
+        if isinstance(x, Flow) and x.timed:
+            continue
+        shape = x.shape if hasattr(x, "shape") else np.shape(x)
+        at_time = shape[place[1]] if len(shape) >= -place[1] else 1
+        at_batch = shape[place[0]] if len(shape) >= -place[0] else 1
+        if at_time != 1 or (not isinstance(x, Flow) and at_batch != 1):
+            raise Refused(
+                f"its operand of shape {tuple(shape)} differs from step to step or row to row",
+                "Use a value for each feature, or a size of 1 in time.",
+            )
+    return tuple(axis + rank for axis in place)
+
+
+def _source(args):
+    """The one timed tensor that the operation works on: its first argument."""
+    x = args[0]
+    if not isinstance(x, Flow) or len(_flows(args)) != 1:
+        raise Refused("it works on more than one tensor", _HOW)
+    return x
+
+
+def _apart(x, axes, what):
+    """`axes` counted from the left, refused if batch or time is among them."""
+    if axes is None:
+        raise Refused(f"it {what} over every axis, time too", _HOW)
+    axes = [axes] if isinstance(axes, int | np.integer) else list(axes)
+    axes = [int(axis) % len(x.shape) for axis in axes]
+    if set(axes) & set(x.axes):
+        raise Refused(f"it {what} over the time axis or the batch", _HOW)
+    return axes
+
+
+def _axis_of(op, args, kwargs):
+    if "axis" in kwargs:
+        return kwargs["axis"]
+    return op.axis if hasattr(op, "axis") else getattr(op, "axes", None)
+
+
+def _reduce(op, args, kwargs, outputs):
+    x = _source(args)
+    axes = _apart(x, _axis_of(op, args, kwargs), "reduces")
+    if len(outputs[0]) == len(x.shape):
+        return x.axes
+    return tuple(place - sum(axis < place for axis in axes) for place in x.axes)
+
+
+def _along(op, args, kwargs, outputs):
+    """Works along one axis of features, which stays."""
+    x = _source(args)
+    _apart(x, _axis_of(op, args, kwargs), "works")
+    return x.axes
+
+
+def _last(op, args, kwargs, outputs):
+    x = _source(args)
+    _apart(x, -1, "works")
+    return x.axes
+
+
+def _one_hot(op, args, kwargs, outputs):
+    x = _source(args)
+    if op.axis % (len(x.shape) + 1) <= max(x.axes):
+        raise Refused("it puts its axis before time", "Use axis=-1.")
+    return x.axes
+
+
+def _concatenate(op, args, kwargs, outputs):
+    flows = _flows(args)
+    if len({f.axes for f in flows}) != 1 or len(flows) != len(tree.flatten(args[0])):
+        raise Refused("it joins tensors whose time axes differ", "Give both the same axes.")
+    _apart(flows[0], op.axis, "joins")
+    return flows[0].axes
+
+
+def _stack(op, args, kwargs, outputs):
+    flows = _flows(args)
+    if len({f.axes for f in flows}) != 1 or len(flows) != len(tree.flatten(args[0])):
+        raise Refused("it joins tensors whose time axes differ", "Give both the same axes.")
+    new = op.axis % (len(flows[0].shape) + 1)
+    return tuple(place + (new <= place) for place in flows[0].axes)
+
+
+def _expand(op, args, kwargs, outputs):
+    x = _source(args)
+    added = [op.axis] if isinstance(op.axis, int) else list(op.axis)
+    rank = len(x.shape) + len(added)
+    added = {axis % rank for axis in added}
+    kept = [place for place in range(rank) if place not in added]
+    return tuple(kept[place] for place in x.axes)
+
+
+def _squeeze(op, args, kwargs, outputs):
+    x = _source(args)
+    axes = _apart(x, op.axis, "squeezes")
+    return tuple(place - sum(axis < place for axis in axes) for place in x.axes)
+
+
+def _order(x, order):
+    return tuple(list(order).index(place) for place in x.axes)
+
+
+def _transpose(op, args, kwargs, outputs):
+    x = _source(args)
+    rank = len(x.shape)
+    return _order(x, [axis % rank for axis in op.axes or reversed(range(rank))])
+
+
+def _swapaxes(op, args, kwargs, outputs):
+    x = _source(args)
+    order = list(range(len(x.shape)))
+    a, b = op.axis1 % len(order), op.axis2 % len(order)
+    order[a], order[b] = order[b], order[a]
+    return _order(x, order)
+
+
+def _moveaxis(op, args, kwargs, outputs):
+    x = _source(args)
+    order = np.moveaxis(np.empty([i + 1 for i in range(len(x.shape))]), op.source, op.destination)
+    return _order(x, [n - 1 for n in order.shape])
+
+
+def _get_item(op, args, kwargs, outputs):
+    x, key = _source(args[:1]), args[1] if len(args) > 1 else kwargs["key"]
+    key = list(key) if isinstance(key, tuple | list) else [key]
+    if not any(k is Ellipsis for k in key):
+        key.append(Ellipsis)
+    used = sum(k is not None and k is not Ellipsis for k in key)
+    at = next(i for i, k in enumerate(key) if k is Ellipsis)
+    key[at : at + 1] = [slice(None)] * (len(x.shape) - used)
+    places, axis, out = {}, 0, 0
+    for k in key:
+        if k is None:
+            out += 1
+            continue
+        if axis in x.axes and k != slice(None):
+            what = "time" if axis == x.axes[1] else "the batch"
+            raise Refused(f"it indexes {what}", "Slice the feature axes only: x[..., a:b].")
+        places[axis] = out
+        out += isinstance(k, slice)
+        axis += 1
+    return tuple(places[place] for place in x.axes)
+
+
+def _matmul(op, args, kwargs, outputs):
+    left, right = args
+    if isinstance(left, Flow) and left.timed and not _is_timed(right):
+        if len(np.shape(right) if not isinstance(right, Flow) else right.shape) <= 2:
+            _apart(left, -1, "multiplies")
+            return left.axes
+    elif _is_timed(left) and _is_timed(right) and left.axes == right.axes:
+        if len(left.shape) == len(right.shape) and max(left.axes) < len(left.shape) - 2:
+            return left.axes
+    raise Refused("it multiplies over the time axis", "Multiply the last axis by a matrix.")
+
+
+def _is_timed(x):
+    return isinstance(x, Flow) and x.timed
+
+
+def _einsum(op, args, kwargs, outputs):
+    equation = op.subscripts.replace(" ", "")
+    if "..." in equation or "->" not in equation:
+        raise Refused("its equation is not explicit", "Write out every axis, with '->'.")
+    inputs, target = equation.split("->")
+    found = None
+    for x, letters in zip(args, inputs.split(","), strict=True):
+        mine = tuple(letters[place] for place in x.axes) if _is_timed(x) else None
+        if mine is not None and found not in (None, mine):
+            raise Refused("it multiplies different time steps", "Give both the same time letter.")
+        found = mine or found
+    for x, letters in zip(args, inputs.split(","), strict=True):
+        if not _is_timed(x) and found[1] in letters:
+            raise Refused("an operand differs from step to step", _HOW)
+    if any(target.count(letter) != 1 for letter in found):
+        raise Refused("it sums over the time axis or the batch", _HOW)
+    return tuple(target.index(letter) for letter in found)
+
+
+def _take(op, args, kwargs, outputs):
+    table, index = args
+    if isinstance(table, Flow) or not _is_timed(index) or op.axis not in (0, None):
+        raise Refused("it picks out of a tensor that has a time axis", _HOW)
+    return index.axes
+
+
+def _pad(op, args, kwargs, outputs):
+    x = _source(args)
+    widths = list(op.pad_width) * (len(x.shape) if len(op.pad_width) == 1 else 1)
+    if any(any(widths[place]) for place in x.axes):
+        raise Refused("it pads time", "Use a layer: ZeroPadding1D((left, 0)) before a window.")
+    return x.axes
+
+
+def _same(op, args, kwargs, outputs):
+    return _source(args).axes
+
+
+def _tile(op, args, kwargs, outputs):
+    x = _source(args)
+    repeats = [op.repeats] if isinstance(op.repeats, int) else list(op.repeats)
+    repeats = [1] * (len(x.shape) - len(repeats)) + repeats
+    if len(repeats) != len(x.shape) or any(repeats[place] != 1 for place in x.axes):
+        raise Refused("it repeats time or the batch", _HOW)
+    return x.axes
+
+
+def _reshape(op, args):
+    x = _source(args)
+    if x.axes != (0, 1):
+        raise Refused("it reshapes a tensor whose time is not axis 1", "Transpose it back first.")
+    rest = reshaped(x.shape[2:], op.newshape)
+    node = Rewritten(lambda x: ops.reshape(x, (*ops.shape(x)[:2], *rest)))
+    return node, [(0, 1)]
+
+
+_ELEMENTWISE = """
+    Absolute Add Angle Arccos Arccosh Arcsin Arcsinh Arctan Arctan2 Arctanh BitwiseAnd BitwiseInvert
+    BitwiseLeftShift BitwiseNot BitwiseOr BitwiseRightShift BitwiseXor Cast Cbrt Ceil Celu Clip
+    Conjugate Copy Cos Cosh Deg2rad Divide DivideNoNan Elu Equal Erf Erfc Erfinv Exp Exp2
+    Expm1 Fabs Floor FloorDivide Fmax Fmin Fmod FullLike Gelu Greater GreaterEqual HardShrink
+    HardSigmoid HardSilu HardTanh Heaviside Hypot Imag Isclose Isfinite Isinf Isnan Isneginf
+    Isposinf Isreal LeakyRelu LeftShift Less LessEqual Log Log10 Log1p Log2 LogSigmoid Logaddexp
+    Logaddexp2 LogicalAnd LogicalNot LogicalOr LogicalXor Maximum Minimum Mod Multiply NanToNum
+    Negative Nextafter NotEqual OnesLike Power Rad2deg Real Reciprocal Relu Relu6 RightShift Round
+    Rsqrt SaturateCast Selu Sigmoid Sign Signbit Silu Sin Sinc Sinh SoftShrink Softplus Softsign
+    SparsePlus SparseSigmoid Sqrt Square Squareplus StopGradient Subtract Tan TanhShrink Tanh
+    Threshold TrueDivide Trunc Where ZerosLike
+"""
+_REDUCTIONS = """
+    All Amax Amin Any Argmax Argmin Average CountNonzero Logsumexp Max Mean Median Min Moments
+    Nanargmax Nanargmin Nanmax Nanmean Nanmedian Nanmin Nanprod Nanstd Nansum Nanvar Norm Prod Ptp
+    Std Sum Var
+"""
+_ALONG = "Argsort Cumprod Cumsum Diff Flip Glu LogSoftmax Nancumprod Nancumsum Normalize Roll Sort "
+_ALONG += "Softmax Sparsemax Split"
+
+RULES = {
+    **dict.fromkeys(_ELEMENTWISE.split(), _elementwise),
+    **dict.fromkeys(_REDUCTIONS.split(), _reduce),
+    **dict.fromkeys(_ALONG.split(), _along),
+    "TopK": _last,
+    "OneHot": _one_hot,
+    "Concatenate": _concatenate,
+    "Stack": _stack,
+    "ExpandDims": _expand,
+    "Squeeze": _squeeze,
+    "Transpose": _transpose,
+    "Swapaxes": _swapaxes,
+    "Moveaxis": _moveaxis,
+    "GetItem": _get_item,
+    "Matmul": _matmul,
+    "Einsum": _einsum,
+    "Take": _take,
+    "Pad": _pad,
+    "Repeat": _along,
+    "Digitize": _same,
+    "Tile": _tile,
+    "Reshape": _reshape,
+}

@@ -1,0 +1,286 @@
+"""A model as a list of nodes with explicit state: what `Stream` runs and exports."""
+
+import hashlib
+import inspect
+import math
+
+import keras
+from keras import ops, tree
+
+from lamina.streaming._flow import Flow, delayed, multiplied
+from lamina.streaming._layers import node_of
+from lamina.streaming._nodes import PerStep
+from lamina.streaming._operations import operation_of
+from lamina.streaming._refused import Refused
+from lamina.streaming._walk import Ref, walk
+
+
+class Plan:
+    """The nodes of a model, in order.
+
+    Attributes:
+        inputs, outputs: The model's structure, of Refs.
+        flows: What is known of each tensor.
+        nodes: `Node`s in order.
+    """
+
+    def __init__(self, model):
+        program = walk(model)
+        self.inputs, self.outputs = program.inputs, program.outputs
+        self.flows = _input_flows(program)
+        self.nodes = []
+        calls = {}
+        for call in program.calls:
+            number = calls[call.path] = calls.get(call.path, -1) + 1
+            self.nodes.append(_planned(call, number, self.flows, program.specs))
+        self._check_outputs()
+        self.timed_inputs = [r for r in tree.flatten(self.inputs) if self.flows[r].timed]
+
+    def _check_outputs(self):
+        ends = [self.flows[r] for r in tree.flatten(self.outputs)]
+        if any(f.axes not in (None, (0, 1)) or f.lead for f in ends):
+            raise ValueError("`Stream` needs outputs of shape (batch, time, ...).")
+        if not any(f.timed for f in ends):
+            raise ValueError("`Stream` needs an output with a time axis. This model has none.")
+        self.every_sample = all(f.schedule == () for f in self.flows.values() if f.timed)
+
+    @property
+    def receptive_field(self):
+        field = max(self.flows[r].reach for r in tree.flatten(self.outputs))
+        return math.inf if math.isinf(field) else int(field)
+
+    def remembering(self):
+        return [node for node in self.nodes if node.remembers]
+
+    def initial_state(self, batch):
+        """`{"<path>#<call>/<name>": array}`."""
+        return {
+            f"{node.key}/{name}": ops.convert_to_tensor(value)
+            for node in self.remembering()
+            for name, value in node.kind.initial_state(batch).items()
+        }
+
+    def initial_first(self):
+        """For each node that skips samples: how many to go until the next result."""
+        return {n.key: n.first for n in self.remembering() if (n.kind.stride, n.first) != (1, 0)}
+
+    def fingerprint(self):
+        """Of what the state means: the layers, their order and their states' shapes."""
+        state = self.initial_state(1)
+        parts = [f"{k} {tuple(v.shape)} {keras.backend.standardize_dtype(v.dtype)}" for k, v in state.items()]
+        parts += [f"{node.key} {type(node.op).__name__}" for node in self.nodes]
+        parts += [f"{key} {first}" for key, first in self.initial_first().items()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def lengths(self, length, first):
+        """Samples of each tensor when `length` come in, and the `first` of the next block."""
+        lengths = dict.fromkeys(self.timed_inputs, length)
+        first = dict(first)
+        for node in self.nodes:
+            if not node.timed:
+                continue
+            n = lengths[node.timed[0]]
+            if node.key in first:
+                waiting, stride = first[node.key], node.kind.stride
+                m = max(0, -(-(n - waiting) // stride))
+                first[node.key] = waiting + m * stride - n
+                n = m
+            lengths.update(dict.fromkeys(node.outputs, n * node.kind.ratio))
+        return lengths, first
+
+    def run(self, inputs, masks, state, first, lengths=None):
+        """Outputs and new state for one block. `lengths`: those of tensors that may be empty."""
+        values = dict(zip(tree.flatten(self.inputs), inputs, strict=True))
+        masks = dict(zip(self.timed_inputs, masks, strict=True))
+        state = dict(state)
+        for node in self.nodes:
+            if lengths and node.timed and not lengths[node.timed[0]]:
+                found, new, mask = [None] * len(node.outputs), {}, None
+            else:
+                due = not lengths or not node.timed or lengths[node.outputs[0]]
+                place = first.get(node.key, 0) if due else None
+                found, new, mask = node.run(values, masks, state, place)
+            state.update(new)
+            for ref, value, m in zip(node.outputs, found, _spread(mask, found), strict=True):
+                empty = lengths and ref in lengths and not lengths[ref]
+                values[ref] = self._nothing(ref, inputs[0]) if empty else value
+                masks[ref] = None if empty else m
+        return [values[r] for r in tree.flatten(self.outputs)], state
+
+    def _nothing(self, ref, like):
+        flow = self.flows[ref]
+        shape = [0 if axis == flow.axes[1] else n for axis, n in enumerate(flow.shape)]
+        shape[flow.axes[0]] = like.shape[0]
+        return ops.zeros(shape, flow.dtype)
+
+
+class Node:
+    """One call, ready to run.
+
+    Attributes:
+        key: `"<path>#<call>"`.
+        timed: Refs of its inputs that have a time axis.
+        first: Samples to go, at the start, until its first result.
+    """
+
+    def __init__(self, call, key, kind, first):
+        self.op, self.key, self.kind, self.first = call.op, key, kind, first
+        self.args, self.kwargs, self.outputs = call.args, call.kwargs, call.outputs
+        self.timed = []
+        self.is_layer = isinstance(self.op, keras.layers.Layer)
+        self.remembers = kind.remembers
+        if self.is_layer:
+            self.parameters = inspect.signature(self.op.call).parameters
+            if "training" in self.parameters:
+                self.kwargs = {**self.kwargs, "training": False}
+
+    def run(self, values, masks, state, first):
+        """`(flat outputs, new entries of the state, mask)`."""
+        args, kwargs = _filled((self.args, self.kwargs), values)
+        if not self.is_layer:
+            kind = self.kind
+            call = kind if callable(kind) else self.op
+            return tree.flatten(call(*args, **kwargs)), {}, None
+        mask = kwargs.pop("mask", None)
+        if mask is None:
+            mask = tree.map_structure(
+                lambda x: masks.get(x) if isinstance(x, Ref) else None, self.args[0]
+            )
+        held = any(m is not None for m in tree.flatten(mask))
+        new = {}
+        if self.remembers:
+            found, new = self._step(args[0], mask if held else None, state, first)
+        elif callable(self.kind):
+            found = self.kind(args[0])
+        else:
+            if held and "mask" in self.parameters:
+                kwargs["mask"] = mask
+            found = self.op(*args, **kwargs)
+        after = None
+        if self.op.supports_masking:
+            after = self.op.compute_mask(args[0], mask)
+        return tree.flatten(found), new, after
+
+    def _step(self, x, mask, state, first):
+        prefix = f"{self.key}/"
+        mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        if getattr(self.op, "autocast", True):
+            x = tree.map_structure(self._cast, x)
+        y, new = self.kind.step(x, mine, mask, first)
+        if new.keys() != mine.keys():
+            raise ValueError(
+                f"{self.key}: `step` must give back the state that it got, "
+                f"{sorted(mine)}. Received: {sorted(new)}"
+            )
+        return y, {prefix + name: value for name, value in new.items()}
+
+    def _cast(self, x):
+        floating = keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype))
+        return ops.cast(x, self.op.compute_dtype) if floating else x
+
+
+def _filled(arguments, values):
+    return tree.map_structure(lambda x: values[x] if isinstance(x, Ref) else x, arguments)
+
+
+def _spread(mask, outputs):
+    flat = tree.flatten(mask) if mask is not None else []
+    return [*flat, *[None] * len(outputs)][: len(outputs)]
+
+
+def _input_flows(program):
+    """Inputs whose second axis is as long as the first one's are sequences; others are constant."""
+    refs = tree.flatten(program.inputs)
+    specs = [program.specs[r] for r in refs]
+    for spec in specs:
+        if len(spec.shape) < 2:
+            raise ValueError(
+                f"`Stream` needs inputs of shape (batch, time, ...). Received: {spec.name} of "
+                f"shape {spec.shape}"
+            )
+    times = [spec.shape[1] for spec in specs]
+    time = None if None in times else times[0]
+    return {
+        ref: Flow(tuple(spec.shape), spec.dtype, (0, 1) if spec.shape[1] == time else None)
+        for ref, spec in zip(refs, specs, strict=True)
+    }
+
+
+def _planned(call, number, flows, specs):
+    """The Node of a call; the flows of its outputs are added to `flows`."""
+    try:
+        node, found = _node(call, number, flows, specs)
+    except Refused as refused:
+        raise refused.at(call.path, call.op) from None
+    flows.update(found)
+    return node
+
+
+def _node(call, number, flows, specs):
+    _check_training(call)
+    refs = [x for x in tree.flatten((call.args, call.kwargs)) if isinstance(x, Ref)]
+    timed = [r for r in refs if flows[r].timed]
+    shapes = [tuple(specs[r].shape) for r in call.outputs]
+    if not timed:
+        kind, axes = PerStep(), [None] * len(shapes)
+    elif isinstance(call.op, keras.layers.Layer):
+        kind, axes = _layer(call, flows), [(0, 1)] * len(shapes)
+    else:
+        args, kwargs = _filled((call.args, call.kwargs), flows)
+        kind, axes = operation_of(call.op, args, kwargs, shapes)
+    schedule, lead, first, reach = _timing(kind, [flows[r] for r in timed])
+    node = Node(call, f"{call.path}#{number}", kind, first)
+    node.timed = timed
+    found = {
+        ref: Flow(shape, specs[ref].dtype, axis, schedule, lead, reach)
+        for ref, shape, axis in zip(call.outputs, shapes, axes, strict=True)
+    }
+    return node, found
+
+
+def _check_training(call):
+    if call.kwargs.get("training"):
+        raise Refused("it was called with training=True", "Leave `training` out of the call.")
+
+
+def _layer(call, flows):
+    extra = [k for k, v in call.kwargs.items() if k not in ("mask", "training") and v is not None]
+    rest = [x for x in call.args[1:] if x is not None]
+    if extra or rest:
+        raise Refused(
+            f"it is called with more than its input ({', '.join(extra) or 'several arguments'})",
+            "Give it its input alone; a recurrent layer starts from zeros.",
+        )
+    mine = [flows[r] for r in tree.flatten(call.args[0]) if isinstance(r, Ref)]
+    kind = node_of(call.op, mine)
+    if any(f.timed and f.axes != (0, 1) for f in mine):
+        raise Refused("its input is not (batch, time, ...)", "Transpose it back before the layer.")
+    if not kind.remembers and any(not f.timed and f.shape[1] != 1 for f in mine):
+        raise Refused("one of its inputs has no time axis", "Give that input a time axis of 1.")
+    return kind
+
+
+def _timing(kind, flows):
+    """Schedule, lead, first and reach behind a node."""
+    if not flows:
+        return (), 0, 0, 1
+    if len({(f.schedule, f.lead) for f in flows}) != 1:
+        raise Refused(
+            "its inputs come at different times",
+            "Bring the branches to the same number of samples: the same strides and padding.",
+        )
+    before, lead = flows[0], flows[0].lead
+    if lead and (not kind.offset or lead > kind.offset):
+        raise Refused(
+            f"the {lead} zeros before the sequence are not taken up by a window",
+            f"Let a 'valid' convolution or pooling over {lead + 1} samples follow ZeroPadding1D "
+            "at once.",
+        )
+    if kind.lead:
+        reach = max(f.reach for f in flows)
+        return before.schedule, lead + kind.lead, 0, reach
+    first = kind.offset - lead
+    schedule = delayed(before.schedule, kind.stride, first)
+    schedule = multiplied(schedule, kind.ratio)
+    reach = max(f.widened(kind.receptive_field) for f in flows)
+    return schedule, 0, first, reach
