@@ -5,6 +5,7 @@ import typer
 from lamina_cli._check import check
 from lamina_cli._detect import detect
 from lamina_cli._watch import watch
+from lamina_cli._export import export
 
 app = typer.Typer(
     name="lamina",
@@ -23,3 +24,4 @@ def root() -> None:
 app.command()(check)
 app.command("detect")(detect)
 app.command("watch")(watch)
+app.command("export")(export)

@@ -101,11 +101,17 @@ class Plan:
                 place = first.get(node.key, 0) if due else None
                 found, new, mask = node.run(values, masks, state, place)
             state.update(new)
-            for ref, value, m in zip(node.outputs, found, _spread(mask, found), strict=True):
-                empty = lengths and ref in lengths and not lengths[ref]
-                values[ref] = self._nothing(ref, inputs[0]) if empty else value
-                masks[ref] = None if empty else m
+            self.keep(node, found, mask, values, masks)
+            for ref in node.outputs:
+                if lengths and ref in lengths and not lengths[ref]:
+                    values[ref], masks[ref] = self._nothing(ref, inputs[0]), None
         return [values[r] for r in tree.flatten(self.outputs)], state
+
+    def keep(self, node, found, mask, values, masks):
+        """Put the outputs of a node and their masks where later nodes look."""
+        flat = tree.flatten(mask) if mask is not None else []
+        values.update(zip(node.outputs, found, strict=True))
+        masks.update(zip(node.outputs, [*flat, *[None] * len(found)], strict=False))
 
     def _nothing(self, ref, like):
         flow = self.flows[ref]
@@ -181,11 +187,6 @@ class Node:
 
 def _filled(arguments, values):
     return tree.map_structure(lambda x: values[x] if isinstance(x, Ref) else x, arguments)
-
-
-def _spread(mask, outputs):
-    flat = tree.flatten(mask) if mask is not None else []
-    return [*flat, *[None] * len(outputs)][: len(outputs)]
 
 
 def _input_flows(program):

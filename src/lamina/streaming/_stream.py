@@ -1,6 +1,7 @@
 """`Stream`: a causal model, sample by sample, exactly."""
 
 import keras
+import numpy as np
 from keras import ops, tree
 
 from lamina._common import positive_integer, received
@@ -140,7 +141,7 @@ class Stream:
         """Write the step as one file for `lamina_edge.load`: `"litert"`, `"onnx"`, or
         `"tf_saved_model"` (a folder, for TensorFlow). Needs the TensorFlow backend.
         """
-        export(self._plan, path, format)
+        export(self.model, self._plan, path, format)
 
     def _inputs(self, x):
         """The inputs as a flat list of tensors, and how many samples they have."""
