@@ -53,9 +53,7 @@ def block_of(x, spec, batch, length):
             f"Received: x.dtype={x.dtype}"
         )
     shape = (batch, length, *spec["shape"]) if spec["timed"] else (batch, *spec["shape"])
-    fits = len(shape) == x.ndim and all(
-        a in (None, b) for a, b in zip(shape, x.shape, strict=True)
-    )
+    fits = len(shape) == x.ndim and all(a in (None, b) for a, b in zip(shape, x.shape, strict=True))
     if not fits:
         wanted = ", ".join("n" if n is None else str(n) for n in shape)
         raise ValueError(f"`x` must have the shape ({wanted}). Received: x.shape={x.shape}")

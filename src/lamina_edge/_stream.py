@@ -163,5 +163,5 @@ def _repeated(spec, batch):
     """The fresh state of `batch` rows. It is kept as text, since JSON has no infinity."""
     values = np.array(spec["initial"])
     dtype = np.dtype(spec["dtype"])
-    values = values == "True" if dtype == bool else values.astype(dtype)
+    values = values == "True" if dtype.kind == "b" else values.astype(dtype)
     return np.array(np.broadcast_to(values, (batch, *spec["shape"])))

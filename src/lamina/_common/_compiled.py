@@ -25,9 +25,7 @@ def _graph(function, specs):
     import tensorflow as tf
 
     signature = tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), specs)
-    return tf.function(
-        function, input_signature=signature, autograph=False
-    ).get_concrete_function()
+    return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
 
 
 def _jit(function, variables):

@@ -1,5 +1,7 @@
 """What comes into a stream, checked, and cut where rows start anew."""
 
+import itertools
+
 import numpy as np
 from keras import backend, ops, tree
 
@@ -20,7 +22,9 @@ def flat_inputs(structure, x):
                 f"{len(x)} of them, as {type(x).__name__}"
             )
         return list(x)
-    return list(x) if isinstance(x, list | tuple) and len(x) == 1 and hasattr(x[0], "shape") else [x]
+    return (
+        list(x) if isinstance(x, list | tuple) and len(x) == 1 and hasattr(x[0], "shape") else [x]
+    )
 
 
 def as_block(sample):
@@ -40,7 +44,9 @@ def block_of(x, flow, batch, time):
         want in (None, got) for want, got in zip(wanted, x.shape, strict=True)
     )
     if not fits:
-        names = ["n" if axis == 1 and flow.timed and n is None else n for axis, n in enumerate(wanted)]
+        names = [
+            "n" if axis == 1 and flow.timed and n is None else n for axis, n in enumerate(wanted)
+        ]
         shape = ", ".join("any" if n is None else str(n) for n in names)
         raise ValueError(
             f"`x` must have the shape ({shape}): batch {batch}"
@@ -95,7 +101,7 @@ def segments(reset, batch, length):
     places = [int(t) for t in np.flatnonzero(reset.any(axis=0))]
     cuts = sorted({0, *places, length})
     found = []
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in itertools.pairwise(cuts):
         found.append((start, stop, reset[:, start] if start in places else None))
     return found
 

@@ -1,7 +1,6 @@
 """The step of a model as one file, with the names of its state inside."""
 
 import json
-import os
 import pathlib
 import shutil
 import tempfile
@@ -35,7 +34,7 @@ def export(model, plan, path, format):
         writers[format](_Step(model, plan), made)
         if path.is_dir() and (path / "saved_model.pb").exists():
             shutil.rmtree(path)
-        os.replace(made, path)
+        made.replace(path)
 
 
 class _Step:
@@ -126,7 +125,7 @@ def _archive(step, folder, with_masks):
 
     archive = keras.export.ExportArchive()
     archive.track(step.model)
-    names = ["step", *(["masked"] if with_masks and any(step.masked) else [])]
+    names = ["step", *(["step_masked"] if with_masks and any(step.masked) else [])]
     for name in names:
         masked = name == "step_masked"
         signature = [tf.TensorSpec(s.shape, s.dtype, s.name) for s in step.specs(masked)]

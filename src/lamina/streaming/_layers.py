@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from lamina.streaming._nodes import PerStep, Protocol, Recurrent, Rewritten, Window
+from lamina.streaming._nodes import Declared, PerStep, Protocol, Recurrent, Rewritten, Window
 from lamina.streaming._refused import Refused
 
 _PROTOCOL = "write a layer with `initial_state` and `step` (docs/streaming.md)"
@@ -19,7 +19,7 @@ _PROTOCOL = "write a layer with `initial_state` and `step` (docs/streaming.md)"
 
 def node_of(layer, flows):
     """The node of a layer whose first argument has `flows`; Refused if it cannot stream."""
-    if callable(getattr(layer, "initial_state", None)) and callable(getattr(layer, "step", None)):
+    if hasattr(layer, "receptive_field"):
         return _protocol(layer)
     rule = RULES.get(type(layer))
     if rule is not None:
@@ -35,20 +35,23 @@ def _own(layer):
 
 
 def _protocol(layer):
-    field = getattr(layer, "receptive_field", None)
+    field, ratio = layer.receptive_field, getattr(layer, "output_ratio", 1)
     if not isinstance(field, int | float) or not field >= 1:
         raise Refused(
             f"its `receptive_field` is {field!r}",
             "Give it as the samples that one output depends on, the current one included; "
             "float('inf') for a recurrent layer.",
         )
-    ratio, block = getattr(layer, "output_ratio", 1), getattr(layer, "block_size", 1)
-    if block != 1 or ratio < 1 or ratio != int(ratio):
+    if getattr(layer, "block_size", 1) != 1 or ratio < 1 or ratio != int(ratio):
         raise Refused(
-            f"`block_size` {block} with `output_ratio` {ratio} is not supported yet",
+            f"`block_size` {layer.block_size} with `output_ratio` {ratio} is not supported yet",
             "Only a block size of 1 and a whole number of outputs per sample are.",
         )
-    return Protocol(layer)
+    if all(callable(getattr(layer, name, None)) for name in ("initial_state", "step")):
+        return Protocol(layer)
+    if field != 1:
+        raise Refused("it looks back, but has no `initial_state` and `step`", _own(layer))
+    return Declared(layer)
 
 
 # Rules: (layer, flows of its first argument) -> node
@@ -65,7 +68,9 @@ def _activation_of(layer):
         return
     x = np.random.default_rng(0).standard_normal((2, 5, 4)).astype("float32")
     whole = ops.convert_to_numpy(activation(ops.convert_to_tensor(x)))
-    parts = [ops.convert_to_numpy(activation(ops.convert_to_tensor(p))) for p in (x[:, :2], x[:, 2:])]
+    parts = [
+        ops.convert_to_numpy(activation(ops.convert_to_tensor(p))) for p in (x[:, :2], x[:, 2:])
+    ]
     if not np.allclose(whole, np.concatenate(parts, axis=1), atol=1e-5, equal_nan=True):
         raise Refused(
             "its activation mixes time steps", "Use an activation of the last axis or elementwise."
@@ -79,9 +84,7 @@ def _activated(layer, flows):
 
 def _dense(layer, flows):
     if len(flows[0].shape) < 3:
-        raise Refused(
-            "it would work over the time axis", "Give the model a last axis of features."
-        )
+        raise Refused("it would work over the time axis", "Give the model a last axis of features.")
     return _activated(layer, flows)
 
 
@@ -176,7 +179,7 @@ def _time_distributed(layer, flows):
 
 def _recurrent(layer, flows):
     wrong = {
-        "return_sequences=False gives one result for the whole sequence": not layer.return_sequences,
+        "return_sequences=False gives a single result": not layer.return_sequences,
         "go_backwards=True reads the future": layer.go_backwards,
         "stateful=True keeps a state of its own": layer.stateful,
         "return_state=True gives a state at the end of the sequence": layer.return_state,
@@ -243,9 +246,7 @@ def _conv1d(layer, stride, dilation, seen, length):
 
 def _depthwise(layer, stride, dilation, seen, length):
     kernel = ops.cast(layer.kernel, layer.compute_dtype)
-    return _finish(
-        layer, ops.depthwise_conv(seen, kernel, stride, "valid", dilation_rate=dilation)
-    )
+    return _finish(layer, ops.depthwise_conv(seen, kernel, stride, "valid", dilation_rate=dilation))
 
 
 def _separable(layer, stride, dilation, seen, length):

@@ -30,6 +30,13 @@ class Rewritten(PerStep):
         return self.function(x)
 
 
+class Declared(PerStep):
+    """A layer that says, by `receptive_field = 1`, that it treats every step alike."""
+
+    def __init__(self, layer):
+        self.ratio = int(getattr(layer, "output_ratio", 1))
+
+
 class Protocol(PerStep):
     """A layer that says itself how it streams."""
 
@@ -37,14 +44,28 @@ class Protocol(PerStep):
 
     def __init__(self, layer):
         self.layer = layer
-        self.receptive_field = getattr(layer, "receptive_field", None)
+        self.receptive_field = layer.receptive_field
         self.ratio = int(getattr(layer, "output_ratio", 1))
+        mixed = layer.compute_dtype != layer.variable_dtype
+        self.take = _Casting(layer).__call__ if mixed else layer.step
 
     def initial_state(self, batch):
         return self.layer.initial_state(batch)
 
     def step(self, x, state, mask, first):
-        return self.layer.step(x, state, mask) if mask is not None else self.layer.step(x, state)
+        return self.take(x, state, mask) if mask is not None else self.take(x, state)
+
+
+class _Casting(keras.layers.Layer):
+    """Calls a layer's `step` as Keras calls a layer: its weights come in the compute dtype."""
+
+    def __init__(self, layer):
+        super().__init__(dtype=layer.dtype_policy, autocast=False)
+        self.take = layer.step
+        self.built = True
+
+    def call(self, x, state, mask=None):
+        return self.take(x, state, mask) if mask is not None else self.take(x, state)
 
 
 class Window(PerStep):

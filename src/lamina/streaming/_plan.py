@@ -9,7 +9,7 @@ from keras import ops, tree
 
 from lamina.streaming._flow import Flow, delayed, multiplied
 from lamina.streaming._layers import node_of
-from lamina.streaming._nodes import PerStep
+from lamina.streaming._nodes import Declared, PerStep
 from lamina.streaming._operations import operation_of
 from lamina.streaming._refused import Refused
 from lamina.streaming._walk import Ref, walk
@@ -67,7 +67,10 @@ class Plan:
     def fingerprint(self):
         """Of what the state means: the layers, their order and their states' shapes."""
         state = self.initial_state(1)
-        parts = [f"{k} {tuple(v.shape)} {keras.backend.standardize_dtype(v.dtype)}" for k, v in state.items()]
+        parts = [
+            f"{k} {tuple(v.shape)} {keras.backend.standardize_dtype(v.dtype)}"
+            for k, v in state.items()
+        ]
         parts += [f"{node.key} {type(node.op).__name__}" for node in self.nodes]
         parts += [f"{key} {first}" for key, first in self.initial_first().items()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -253,10 +256,13 @@ def _layer(call, flows):
             "Give it its input alone; a recurrent layer starts from zeros.",
         )
     mine = [flows[r] for r in tree.flatten(call.args[0]) if isinstance(r, Ref)]
+    if not mine:
+        raise Refused("its input is not a tensor of the model", "Call it on one.")
     kind = node_of(call.op, mine)
     if any(f.timed and f.axes != (0, 1) for f in mine):
         raise Refused("its input is not (batch, time, ...)", "Transpose it back before the layer.")
-    if not kind.remembers and any(not f.timed and f.shape[1] != 1 for f in mine):
+    knows = isinstance(kind, Declared) or kind.remembers
+    if not knows and any(not f.timed and f.shape[1] != 1 for f in mine):
         raise Refused("one of its inputs has no time axis", "Give that input a time axis of 1.")
     return kind
 

@@ -102,7 +102,9 @@ class Stream:
                 found.append(self._run(inputs, masks, a, b))
         if not found:
             found.append(self._run(inputs, masks, 0, 0))
-        outputs = [y[0] if len(y) == 1 else ops.concatenate(y, axis=1) for y in zip(*found, strict=True)]
+        outputs = [
+            y[0] if len(y) == 1 else ops.concatenate(y, axis=1) for y in zip(*found, strict=True)
+        ]
         return tree.pack_sequence_as(self._plan.outputs, outputs)
 
     def reset(self, rows=None):
@@ -164,7 +166,9 @@ class Stream:
     def _run(self, inputs, masks, start, stop):
         flows = self._plan.flows
         refs = tree.flatten(self._plan.inputs)
-        block = [x[:, start:stop] if flows[r].timed else x for r, x in zip(refs, inputs, strict=True)]
+        block = [
+            x[:, start:stop] if flows[r].timed else x for r, x in zip(refs, inputs, strict=True)
+        ]
         masks = [None if m is None else m[:, start:stop] for m in masks]
         length = stop - start
         lengths, first = self._plan.lengths(length, self._first)

@@ -1,0 +1,1 @@
+"""Streams: any split gives the whole sequence."""

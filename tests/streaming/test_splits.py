@@ -1,0 +1,187 @@
+"""Pushing a sequence in any split gives the result of the whole."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+import lamina
+from lamina.streaming import _stream
+from tests.streaming.cases import ALL, EVERY_SAMPLE, WindowMax, cut, inputs_in, inputs_of
+from tests.support import all_close, as_list, to_numpy_tree
+
+# Keras warns where a mask ends; here it is given to every kind of model.
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not support masking.*:UserWarning")
+
+BOUND = {"float32": 1e-6, "float64": 1e-12}
+NAMES = pytest.mark.parametrize("name", ALL)
+SPLITS = st.lists(st.integers(0, 6), min_size=1, max_size=6).filter(lambda split: sum(split) >= 8)
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Without compiling: the arithmetic alone, quick for many lengths."""
+    monkeypatch.setattr(_stream, "compiled", lambda function, variables, specs: function)
+
+
+def pushed(stream, model, x, split, mask=None, reset=None):
+    """The outputs of all pieces of a split, joined."""
+    at = np.cumsum([0, *split])
+    pieces = [
+        stream.push(
+            cut(model, x, a, b),
+            mask=None if mask is None else mask[:, a:b],
+            reset=None if reset is None else reset[:, a:b],
+        )
+        for a, b in itertools.pairwise(at)
+    ]
+    flat = zip(*[as_list(to_numpy_tree(piece)) for piece in pieces], strict=True)
+    return [np.concatenate(parts, axis=1) for parts in flat]
+
+
+def whole(model, x, mask=None):
+    if mask is None:
+        return as_list(to_numpy_tree(model(x)))
+    masks = keras.tree.map_structure(
+        lambda s: mask if s.shape[1] is None else None, inputs_in(model)
+    )
+    return as_list(to_numpy_tree(model(x, mask=masks)))
+
+
+def randomise(model, rng):
+    """Weights away from their symmetric start; moving variances stay positive."""
+    for weight in model.weights:
+        value = 0.4 * rng.standard_normal(weight.shape)
+        weight.assign(np.abs(value) + 0.1 if "variance" in weight.path else value)
+    return model
+
+
+def assert_equal(got, want, dtype="float32"):
+    for ours, theirs in zip(got, want, strict=True):
+        all_close(ours, theirs, BOUND[dtype])
+
+
+@NAMES
+def test_a_ragged_split_gives_the_whole(name, rng):
+    model = randomise(ALL[name](), rng)
+    x = inputs_of(model, rng, 2, 13)
+    got = pushed(lamina.Stream(model, 2), model, x, (1, 0, 5, 1, 6))
+    assert_equal(got, whole(model, x))
+
+
+@NAMES
+@settings(max_examples=2)
+@given(split=SPLITS, seed=st.integers(0, 99))
+def test_any_split_gives_the_whole_with_and_without_masks(name, split, seed):
+    rng = np.random.default_rng(seed)
+    model = randomise(ALL[name](), rng)
+    x, mask = inputs_of(model, rng, 3, sum(split)), rng.random((3, sum(split))) > 0.3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_stream, "compiled", lambda function, variables, specs: function)
+        plain = pushed(lamina.Stream(model, 3), model, x, split)
+        masked = pushed(lamina.Stream(model, 3), model, x, split, mask)
+    assert_equal(plain, whole(model, x))
+    assert_equal(masked, whole(model, x, mask))
+
+
+@pytest.mark.parametrize("name", ["residual", "cells", "lags", "stranger", "raw_ops"])
+def test_float64_holds_twelve_digits(name, rng, eager):
+    keras.config.set_dtype_policy("float64")
+    model = randomise(ALL[name](), rng)
+    assert model.inputs[0].dtype == "float32" or model.inputs[0].dtype == "float64"
+    x = inputs_of(model, rng, 2, 12)
+    assert_equal(
+        pushed(lamina.Stream(model, 2), model, x, (3, 1, 0, 8)), whole(model, x), "float64"
+    )
+
+
+@settings(max_examples=8)
+@given(data=st.data())
+def test_rows_start_anew_where_reset_says(data):
+    name = data.draw(st.sampled_from(sorted(EVERY_SAMPLE)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    model = randomise(EVERY_SAMPLE[name](), rng)
+    x, reset = inputs_of(model, rng, 2, 9), rng.random((2, 9)) > 0.75
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_stream, "compiled", lambda function, variables, specs: function)
+        got = pushed(lamina.Stream(model, 2), model, x, (4, 0, 5), reset=reset)
+    for row in range(2):
+        cuts = [0, *(t for t in range(1, 9) if reset[row, t]), 9]
+        one = keras.tree.map_structure(lambda v, row=row: v[row : row + 1], x)
+        parts = [whole(model, cut(model, one, a, b)) for a, b in itertools.pairwise(cuts)]
+        want = [np.concatenate(p, axis=1) for p in zip(*parts, strict=True)]
+        assert_equal([y[row : row + 1] for y in got], want)
+
+
+def random_block(draw, x):
+    """A random causal layer on `x`, some with a residual connection."""
+    units = x.shape[-1]
+    kind = draw(st.sampled_from(["conv", "lag", "gru", "norm", "max", "raw", "residual"]))
+    if kind == "conv":
+        size, dilation = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+        return layers.Conv1D(units, size, padding="causal", dilation_rate=dilation)(x)
+    if kind == "lag":
+        lags = draw(st.lists(st.integers(0, 6), min_size=1, max_size=3, unique=True))
+        return lamina.LagDense(units, lags, "tanh")(x)
+    if kind == "residual":
+        return layers.Add()([x, random_block(draw, x)])
+    simple = {
+        "gru": lambda: layers.GRU(units, return_sequences=True)(x),
+        "norm": lambda: layers.RMSNormalization()(x),
+        "max": lambda: WindowMax(draw(st.integers(1, 4)))(x),
+        "raw": lambda: keras.ops.tanh(x) * 0.5 + x,
+    }
+    return simple[kind]()
+
+
+@settings(max_examples=12)
+@given(data=st.data(), split=SPLITS)
+def test_random_models_stream(data, split):
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    start = x = keras.Input((None, 3))
+    for _ in range(data.draw(st.integers(1, 4))):
+        x = random_block(data.draw, x)
+    model = randomise(keras.Model(start, x), rng)
+    x = inputs_of(model, rng, 2, sum(split))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_stream, "compiled", lambda function, variables, specs: function)
+        got = pushed(lamina.Stream(model, 2), model, x, split)
+    assert_equal(got, whole(model, x))
+
+
+@pytest.mark.slow
+@settings(max_examples=60)
+@given(data=st.data(), split=SPLITS)
+def test_many_random_models_stream_compiled(data, split):
+    rng = np.random.default_rng(data.draw(st.integers(0, 9999)))
+    start = x = keras.Input((None, 3))
+    for _ in range(data.draw(st.integers(1, 6))):
+        x = random_block(data.draw, x)
+    model = randomise(keras.Model(start, x), rng)
+    x = inputs_of(model, rng, 2, sum(split))
+    assert_equal(pushed(lamina.Stream(model, 2), model, x, split), whole(model, x))
+
+
+def test_the_same_split_gives_the_same_bits(rng):
+    model = randomise(ALL["residual"](), rng)
+    x, split = inputs_of(model, rng, 2, 11), (3, 1, 7)
+    first = pushed(lamina.Stream(model, 2), model, x, split)
+    again = pushed(lamina.Stream(model, 2), model, x, split)
+    assert np.array_equal(first[0], again[0])
+
+
+def test_a_nan_spreads_as_far_as_the_receptive_field(rng):
+    model = randomise(ALL["residual"](), rng)
+    stream = lamina.Stream(model)
+    x = inputs_of(model, rng, 1, 20)
+    want = whole(model, x)[0]
+    x[0, 4, 0] = np.nan
+    (got,) = pushed(stream, model, x, (1,) * 20)
+    bad = np.isnan(got).any(axis=(0, 2))
+    assert stream.receptive_field == 5
+    assert set(np.flatnonzero(bad)) <= set(range(4, 9)) and bad[4]
+    all_close(got[:, 9:], want[:, 9:], 1e-6)

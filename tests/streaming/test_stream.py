@@ -1,0 +1,286 @@
+"""What a stream is besides exact: its state, its resets, its refusals, its errors."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import lamina
+from tests.streaming.cases import ALL, STRIDED, WindowMax, inputs_of, residual, stack
+from tests.support import all_close, to_numpy_tree
+
+
+def reach(model, rng, time=40):
+    """How far back the last output depends on the input, found by changing each sample."""
+    x = inputs_of(model, rng, 1, time)
+    last = ops.convert_to_numpy(model(x))[:, -1]
+    for t in range(time):
+        moved = x.copy()
+        moved[:, t] += 10.0
+        if not np.array_equal(ops.convert_to_numpy(model(moved))[:, -1], last):
+            return time - t
+    return 0
+
+
+@pytest.mark.parametrize("name", ["conv", "separable", "residual", "lags", "average"])
+def test_receptive_field_is_what_changing_samples_finds(name, rng):
+    model = ALL[name]()
+    for weight in model.weights:
+        weight.assign(np.abs(rng.standard_normal(weight.shape)))
+    assert lamina.Stream(model).receptive_field == reach(model, rng)
+
+
+def test_receptive_field_counts_strides_and_recurrence():
+    assert lamina.Stream(STRIDED["twice"]()).receptive_field == 3 + 2 * 2 + 1 * 6
+    assert lamina.Stream(ALL["gru"]()).receptive_field == float("inf")
+
+
+def test_step_is_a_push_of_one_sample(rng):
+    model = residual()
+    x = inputs_of(model, rng, 2, 5)
+    pushed, stepped = lamina.Stream(model, 2), lamina.Stream(model, 2)
+    for t in range(5):
+        y = ops.convert_to_numpy(stepped.step(x[:, t]))
+        assert np.array_equal(y, ops.convert_to_numpy(pushed.push(x[:, t : t + 1]))[:, 0])
+
+
+def test_an_empty_push_changes_nothing(rng):
+    stream = lamina.Stream(residual(), 2)
+    before = stream.state
+    y = ops.convert_to_numpy(stream.push(np.zeros((2, 0, 4), "float32")))
+    assert y.shape == (2, 0, 6)
+    assert all(np.array_equal(before[key], value) for key, value in stream.state.items())
+
+
+def test_weights_trained_further_show_at_once(rng):
+    model = residual()
+    stream = lamina.Stream(model, 2)
+    x = inputs_of(model, rng, 2, 6)
+    stream.push(x), stream.step(x[:, 0])
+    for weight in model.weights:
+        weight.assign(weight + 0.1)
+    stream.reset()
+    pieces = [stream.push(x[:, :5]), stream.push(x[:, 5:])]
+    got = np.concatenate([ops.convert_to_numpy(y) for y in pieces], axis=1)
+    all_close(got, ops.convert_to_numpy(model(x)), 1e-6)
+
+
+def test_the_model_is_left_as_it_was():
+    model = residual()
+    nodes = [len(layer.output.shape) for layer in model.layers]
+    lamina.Stream(model)
+    assert [len(layer.output.shape) for layer in model.layers] == nodes
+    assert model.layers[1].output is model.layers[1].output
+
+
+def test_a_compiled_model_with_a_strange_loss_streams(rng):
+    model = residual()
+    model.compile(loss=lambda y, z: ops.mean(y - z))
+    assert lamina.Stream(model).push(inputs_of(model, rng, 1, 2)).shape == (1, 2, 6)
+
+
+def test_reset_of_some_rows_leaves_the_others(rng):
+    model = ALL["gru"]()
+    x = inputs_of(model, rng, 3, 4)
+    stream = lamina.Stream(model, 3)
+    stream.push(x)
+    kept = stream.state
+    stream.reset([1])
+    key = next(k for k in kept if "#" in k)
+    assert np.array_equal(stream.state[key][[0, 2]], kept[key][[0, 2]])
+    assert not stream.state[key][1].any()
+
+
+def test_rows_of_a_strided_stream_start_anew_together(rng):
+    stream = lamina.Stream(STRIDED["strided"](), 2)
+    stream.push(np.zeros((2, 3, 4), "float32"))
+    with pytest.raises(ValueError, match="Some rows cannot start anew here"):
+        stream.reset([0])
+
+
+CONTINUE = """
+import sys, numpy as np, keras, lamina
+from tests.streaming.cases import WindowMax
+folder = sys.argv[1]
+stream = lamina.Stream(keras.saving.load_model(folder + "/model.keras"), 2)
+stream.load_state(np.load(folder + "/state.npz"))
+y = stream.push(np.load(folder + "/x.npy"))
+np.save(folder + "/y.npy", keras.ops.convert_to_numpy(y))
+"""
+
+
+def test_state_goes_on_in_another_process_to_the_bit(rng, tmp_path):
+    model = stack(
+        layers.Conv1D(5, 3, padding="causal"), WindowMax(3), layers.GRU(3, return_sequences=True)
+    )
+    x = inputs_of(model, rng, 2, 9)
+    stream = lamina.Stream(model, 2)
+    stream.push(x[:, :4])
+    np.savez(tmp_path / "state.npz", **stream.state)
+    np.save(tmp_path / "x.npy", x[:, 4:])
+    model.save(tmp_path / "model.keras")
+    want = ops.convert_to_numpy(stream.push(x[:, 4:]))
+    subprocess.run([sys.executable, "-c", CONTINUE, str(tmp_path)], check=True)
+    assert np.array_equal(np.load(tmp_path / "y.npy"), want)
+
+
+def test_state_names_say_layer_call_and_part():
+    names = set(lamina.Stream(ALL["nested_and_shared"]()).state)
+    assert {"format", "fingerprint"} < names
+    calls = [name for name in names if name.endswith("/past") and "window_max" in name]
+    assert sorted(name.partition("#")[2] for name in calls) == ["0/past", "1/past", "2/past"]
+
+
+def test_foreign_state_is_refused():
+    stream, state = lamina.Stream(residual(), 2), lamina.Stream(residual(), 2).state
+    with pytest.raises(ValueError, match="another model"):
+        lamina.Stream(ALL["gru"](), 2).load_state(state)
+    with pytest.raises(ValueError, match="another version"):
+        stream.load_state({**stream.state, "format": np.asarray(99)})
+    with pytest.raises(ValueError, match="another batch size"):
+        lamina.Stream(stream.model, 3).load_state(stream.state)
+
+
+def raw(function):
+    x = keras.Input((None, 4))
+    return lambda: keras.Model(x, function(x))
+
+
+def nested(*parts):
+    inner = keras.Sequential([keras.Input((None, 4)), *parts], name="encoder")
+    return lambda: stack(inner)
+
+
+REFUSED = {
+    "Bidirectional": (
+        nested(layers.Bidirectional(layers.GRU(2, return_sequences=True), name="both")),
+        "encoder/both",
+    ),
+    "GlobalAveragePooling1D": (
+        nested(layers.GlobalAveragePooling1D(name="pool"), layers.Dense(2)),
+        "encoder/pool",
+    ),
+    "Conv1D": (nested(layers.Conv1D(2, 3, padding="same", name="conv")), "encoder/conv"),
+    "AveragePooling1D": (
+        nested(layers.AveragePooling1D(3, padding="same", name="pool")),
+        "encoder/pool",
+    ),
+    "MultiHeadAttention": (
+        raw(lambda x: layers.MultiHeadAttention(1, 2, name="look")(x, x)),
+        "look",
+    ),
+    "GRU": (nested(layers.GRU(2, name="last")), "encoder/last"),
+    "GroupNormalization": (nested(layers.GroupNormalization(2, name="norm")), "encoder/norm"),
+    "BatchNormalization": (
+        raw(lambda x: layers.BatchNormalization(name="norm")(x, training=True)),
+        "norm",
+    ),
+    "LayerNormalization": (
+        lambda: keras.Sequential(
+            [keras.Input((8, 4)), layers.LayerNormalization(axis=1, name="norm")]
+        ),
+        "norm",
+    ),
+    "Lambda": (nested(layers.Lambda(lambda x: x[:, ::-1], name="turn")), "encoder/turn"),
+    "ZeroPadding1D": (nested(layers.ZeroPadding1D((0, 2), name="pad")), "encoder/pad"),
+    "Mean": (raw(lambda x: ops.mean(x, axis=1, keepdims=True) + x), "mean"),
+    "GetItem": (raw(lambda x: x[:, ::2]), "get_item"),
+    "Cumsum": (raw(lambda x: ops.cumsum(x, axis=1)), "cumsum"),
+    "Flip": (raw(lambda x: ops.flip(x, axis=1)), "flip"),
+    "Roll": (raw(lambda x: ops.roll(x, 1, axis=1)), "roll"),
+    "Concatenate": (raw(lambda x: ops.concatenate([x, x], axis=1)), "concatenate"),
+    "Matmul": (raw(lambda x: ops.matmul(ops.matmul(x, ops.transpose(x, (0, 2, 1))), x)), "matmul"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_cannot_stream_is_refused_by_its_path(kind):
+    make, path = REFUSED[kind]
+    with pytest.raises(ValueError) as error:
+        lamina.Stream(make())
+    first, repair = str(error.value).split("\n", 1)
+    assert first.startswith(f"`Stream` cannot run {path}")
+    assert f"({kind}): " in first
+    assert repair
+
+
+def test_an_activation_over_time_is_refused():
+    model = stack(layers.Dense(2, activation=lambda x: ops.softmax(x, axis=1)))
+    with pytest.raises(ValueError, match="activation mixes time steps"):
+        lamina.Stream(model)
+
+
+def test_branches_that_come_at_different_times_are_refused():
+    x = keras.Input((None, 4))
+    late = layers.Conv1D(4, 3)(x)
+    with pytest.raises(ValueError, match="come at different times"):
+        lamina.Stream(keras.Model(x, layers.Add()([late, x])))
+
+
+def test_a_subclass_of_a_known_layer_is_unknown():
+    class Own(layers.Dense):
+        pass
+
+    with pytest.raises(ValueError, match="not known to stream"):
+        lamina.Stream(stack(Own(2)))
+
+
+BAD_INPUT = [
+    (np.zeros((2, 4), "float32"), r"shape \(2, n, 4\)"),
+    (np.zeros((2, 3, 5), "float32"), r"Received: x.shape=\(2, 3, 5\)"),
+    (np.zeros((3, 3, 4), "float32"), "batch 2"),
+    (np.zeros((2, 3, 4), "complex64"), "numbers of dtype float32"),
+    (np.full((2, 3, 4), "a"), "numbers of dtype float32"),
+]
+
+
+@pytest.mark.parametrize(("x", "message"), BAD_INPUT)
+def test_bad_blocks_are_named(x, message):
+    with pytest.raises(ValueError, match=message):
+        lamina.Stream(residual(), 2).push(x)
+
+
+def test_bad_arguments_are_named():
+    stream = lamina.Stream(residual(), 2)
+    x = np.zeros((2, 3, 4), "float32")
+    with pytest.raises(ValueError, match="`mask` must have the shape"):
+        stream.push(x, mask=np.ones((2, 4), bool))
+    with pytest.raises(ValueError, match="`reset` must be of bools"):
+        stream.push(x, reset=np.ones((2, 3)))
+    with pytest.raises(ValueError, match="`rows` must be row numbers from 0 to 1"):
+        stream.reset([2])
+    with pytest.raises(ValueError, match="`batch_size`"):
+        lamina.Stream(residual(), 0)
+    with pytest.raises(ValueError, match="must be a Keras model"):
+        lamina.Stream(layers.Dense(2))
+    with pytest.raises(ValueError, match="needs a built model"):
+        lamina.Stream(keras.Sequential([layers.Dense(2)]))
+    with pytest.raises(ValueError, match="whole numbers"):
+        lamina.Stream(ALL["tokens"](), 2).push(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="must be a dict of"):
+        lamina.Stream(ALL["branches"](), 2).push(x)
+    with pytest.raises(ValueError, match="Use `push`"):
+        lamina.Stream(STRIDED["strided"]()).step(np.zeros((1, 4)))
+
+
+def test_several_inputs_keep_their_structure(rng):
+    model = ALL["branches"]()
+    x = inputs_of(model, rng, 2, 3)
+    y = to_numpy_tree(lamina.Stream(model, 2).push(x))
+    assert set(y) == {"y", "h"} and y["y"].shape == (2, 3, 2)
+
+
+def test_half_precision_streams(rng):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = stack(lamina.LagDense(4, (0, 2)), layers.Conv1D(3, 2, padding="causal"))
+    stream = lamina.Stream(model, 2)
+    x = inputs_of(model, rng, 2, 6)
+    parts = [stream.push(x[:, :2]), stream.push(x[:, 2:])]
+    got = ops.concatenate([ops.cast(y, "float32") for y in parts], axis=1)
+    all_close(ops.convert_to_numpy(got), ops.convert_to_numpy(ops.cast(model(x), "float32")), 3e-2)
+    other = lamina.Stream(model, 2)
+    other.load_state(stream.state)
+    assert all(v.dtype != "bfloat16" for v in other.state.values())
