@@ -63,11 +63,25 @@ class LiteRT:
 
     def run(self, arrays):
         """`arrays` in the order of `input_names`, without masks."""
+        for place, array in zip(self.inputs, arrays, strict=True):
+            self.interpreter.set_tensor(place, array)
+        self.interpreter.invoke()
+        return [self.interpreter.get_tensor(place) for place in self.outputs]
+
+    def advancer(self):
+        """`(x, state) -> (y, state)` for one input and one output: each microsecond counts."""
         interpreter = self.interpreter
-        for place, array in zip(self.inputs, arrays):  # noqa: B905 - per sample
-            interpreter.set_tensor(place, array)
-        interpreter.invoke()
-        return [interpreter.get_tensor(place) for place in self.outputs]
+        put, invoke, take = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
+        (first, *rest), (result, *after) = self.inputs, self.outputs
+
+        def advance(x, state):
+            put(first, x)
+            for place, value in zip(rest, state):  # noqa: B905
+                put(place, value)
+            invoke()
+            return take(result), [take(place) for place in after]
+
+        return advance
 
     def run_masked(self, arrays):
         """`arrays` in the order of `input_names`, with masks."""
@@ -120,6 +134,15 @@ class OnnxRuntime:
     def run(self, arrays):
         """`arrays` in the order of `input_names`, without masks."""
         return self._run(self.plain, arrays, dict.fromkeys(self.masks, self.heard))
+
+    def advancer(self):
+        """`(x, state) -> (y, state)` for one input and one output."""
+
+        def advance(x, state):
+            y, *state = self.run([x, *state])
+            return y, state
+
+        return advance
 
     def run_masked(self, arrays):
         """`arrays` in the order of `input_names`, with masks."""

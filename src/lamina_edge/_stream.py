@@ -36,11 +36,11 @@ class EdgeStream:
         self._fresh = [_repeated(s, batch_size) for s in note["state"]]
         self._fresh_counters = [np.asarray(c["initial"], "int32") for c in note["counters"]]
         # The quick way of `push`: one array of one sample, and as many samples out as in.
-        self._plain = None
+        self._plain, self._dtype, self._advance = None, None, runtime.advancer()
         one = len(self._inputs) == len(self._outputs) == 1 and not self._fresh_counters
         if one and self._structures == (0, 0):
             self._plain = (batch_size, 1, *self._inputs[0]["shape"])
-        self._dtype = np.dtype(self._inputs[0]["dtype"])
+            self._dtype = np.dtype(self._inputs[0]["dtype"])
         self.reset()
 
     def step(self, x, mask=None):
@@ -71,10 +71,10 @@ class EdgeStream:
             mask: `(batch, n)`, False where a sample is missing.
             reset: `(batch, n)`, True at a sample before which its row starts anew.
         """
-        plain = mask is None and reset is None and type(x) is np.ndarray
-        if plain and x.shape == self._plain and x.dtype == self._dtype:
-            y, *self._state = self._run([x, *self._state])
-            return y
+        if mask is None and reset is None and type(x) is np.ndarray:
+            if x.shape == self._plain and x.dtype is self._dtype:
+                y, self._state = self._advance(x, self._state)
+                return y
         blocks, length = [], None
         for value, spec in zip(flat(self._structures[0], x), self._inputs, strict=True):
             blocks.append(block_of(value, spec, self.batch_size, length))

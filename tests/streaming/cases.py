@@ -88,7 +88,7 @@ def raw_ops():
     x = keras.Input((None, 4))
     h = ops.transpose(ops.relu(ops.transpose(x, (0, 2, 1))), (0, 2, 1))
     h = ops.concatenate([h[..., :3] * 2.0, ops.mean(x, axis=-1, keepdims=True)], axis=-1)
-    h = ops.reshape(ops.einsum("btf,fg->btg", h, ops.ones((4, 6))), (-1, ops.shape(x)[1] or 1, 6))
+    h = ops.einsum("btf,fg->btg", h, ops.ones((4, 6)))
     return keras.Model(x, ops.where(h > 0, h, ops.sum(h, axis=2)[:, :, None]))
 
 

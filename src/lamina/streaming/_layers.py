@@ -85,7 +85,14 @@ def _activated(layer, flows):
 def _dense(layer, flows):
     if len(flows[0].shape) < 3:
         raise Refused("it would work over the time axis", "Give the model a last axis of features.")
-    return _activated(layer, flows)
+    _activation_of(layer)
+
+    def apply(x):
+        # A single step without its time axis: a short graph, once exported.
+        alone = x.shape[1] == 1 and len(x.shape) == 3
+        return layer(x[:, 0])[:, None] if alone else layer(x)
+
+    return Rewritten(apply)
 
 
 def _einsum_dense(layer, flows):
@@ -133,20 +140,23 @@ def _prelu(layer, flows):
 
 
 def _reshape(layer, flows):
-    rest = reshaped(flows[0].shape[2:], (None, *layer.target_shape))
+    rest = reshaped(flows[0], (flows[0].shape[0], *layer.target_shape))
     return Rewritten(lambda x: ops.reshape(x, (*ops.shape(x)[:2], *rest)))
 
 
-def reshaped(features, target):
+def reshaped(flow, target):
     """The feature axes of a reshape to `target` (batch, time, ...), if it keeps time apart."""
-    rest = [int(n) for n in target[2:]] if len(target) > 2 else None
-    known = None if None in features else math.prod(features)
-    if rest and rest.count(-1) == 1 and known is not None:
-        rest[rest.index(-1)] = known // max(1, -math.prod(rest))
-    if rest is None or known is None or -1 in rest or math.prod(rest) != known:
+    (batch, time, *features), (first, second) = flow.shape, (*target, None, None)[:2]
+    rest = [int(n) for n in target[2:]]
+    size = None if None in features else math.prod(features)
+    if rest.count(-1) == 1 and size is not None:
+        rest[rest.index(-1)] = size // max(1, -math.prod(rest))
+    free = -1 if first == batch else None  # one -1 stands for what is left: the time, or the batch
+    apart = second in (free, time) and second is not None and first in (batch, -1)
+    if not (apart and rest and size == math.prod(rest)):
         raise Refused(
             "its shape mixes time with features",
-            "Keep time as an axis of its own: a target such as (-1, features).",
+            "Keep time as an axis of its own: a Reshape layer with a target like (-1, features).",
         )
     return rest
 
@@ -174,7 +184,13 @@ def _time_distributed(layer, flows):
             f"its inner layer ({type(layer.layer).__name__}) is not known to see a step alone",
             "Put a Dense or another layer of the table inside.",
         )
-    return PerStep()
+
+    def apply(x):
+        # Keras' own loop takes one step only where the time is unknown.
+        y = layer.layer(ops.reshape(x, (-1, *x.shape[2:])))
+        return ops.reshape(y, (*ops.shape(x)[:2], *y.shape[1:]))
+
+    return Rewritten(apply)
 
 
 def _recurrent(layer, flows):

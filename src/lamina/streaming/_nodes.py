@@ -60,7 +60,7 @@ class _Casting(keras.layers.Layer):
     """Calls a layer's `step` as Keras calls a layer: its weights come in the compute dtype."""
 
     def __init__(self, layer):
-        super().__init__(dtype=layer.dtype_policy, autocast=False)
+        super().__init__(dtype=layer.dtype_policy, autocast=False, name="casting")
         self.take = layer.step
         self.built = True
 

@@ -255,7 +255,7 @@ def _reshape(op, args):
     x = _source(args)
     if x.axes != (0, 1):
         raise Refused("it reshapes a tensor whose time is not axis 1", "Transpose it back first.")
-    rest = reshaped(x.shape[2:], op.newshape)
+    rest = reshaped(x, op.newshape)
     node = Rewritten(lambda x: ops.reshape(x, (*ops.shape(x)[:2], *rest)))
     return node, [(0, 1)]
 

@@ -145,7 +145,7 @@ class Node:
 
     def run(self, values, masks, state, first):
         """`(flat outputs, new entries of the state, mask)`."""
-        args, kwargs = _filled((self.args, self.kwargs), values)
+        args, kwargs = _filled(self.args, values), _filled(self.kwargs, values)
         if not self.is_layer:
             kind = self.kind
             call = kind if callable(kind) else self.op
@@ -230,7 +230,7 @@ def _node(call, number, flows, specs):
     elif isinstance(call.op, keras.layers.Layer):
         kind, axes = _layer(call, flows), [(0, 1)] * len(shapes)
     else:
-        args, kwargs = _filled((call.args, call.kwargs), flows)
+        args, kwargs = _filled(call.args, flows), _filled(call.kwargs, flows)
         kind, axes = operation_of(call.op, args, kwargs, shapes)
     schedule, lead, first, reach = _timing(kind, [flows[r] for r in timed])
     node = Node(call, f"{call.path}#{number}", kind, first)

@@ -79,7 +79,7 @@ class Stream:
         refs = tree.flatten(self._plan.inputs)
         samples = zip(refs, flat_inputs(self._plan.inputs, x), strict=True)
         blocks = [as_block(v) if self._plan.flows[r].timed else v for r, v in samples]
-        mask = tree.map_structure(as_block, mask)
+        mask = None if mask is None else tree.map_structure(as_block, mask)
         y = self.push(tree.pack_sequence_as(self._plan.inputs, blocks), mask)
         return tree.map_structure(lambda y: y[:, 0], y)
 

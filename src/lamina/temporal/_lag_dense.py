@@ -130,6 +130,8 @@ class LagDense(Int8Kernel, FiniteMemory):
             )
 
     def _from_seen(self, seen, n):
+        if isinstance(n, int) and n == 1:
+            return self._one(seen)
         oldest_first = sorted(self.lags, reverse=True)
         newest, oldest = oldest_first[-1], oldest_first[0]
         # A convolution needs consecutive lags, and refuses an output of no steps.
@@ -142,6 +144,15 @@ class LagDense(Int8Kernel, FiniteMemory):
         if newest > 0:
             seen = seen[:, : ops.shape(seen)[1] - newest]
         return self._activate(ops.conv(seen, kernel, padding="valid"))
+
+    def _one(self, seen):
+        """A single step as one matrix product of known shape: a short graph, once exported."""
+        places = [max(self.lags) - lag for lag in self.lags]
+        if places != list(range(len(places))):
+            seen = ops.take(seen, ops.convert_to_tensor(places, "int32"), axis=1)
+        window = len(self.lags) * self.features
+        kernel = ops.reshape(self.kernel, (window, self.units))
+        return self._activate(ops.matmul(ops.reshape(seen, (-1, window)), kernel))[:, None]
 
     def _from_taps(self, taps):
         taps = taps(self.lags)
