@@ -1,7 +1,7 @@
 """One sample at a time: what a step costs in each runtime. `python -m benchmarks.streaming`.
 
 Each runtime has a process of its own. Peers with needs of their own run where `--peers PYTHON`
-names an interpreter that has them (google's sequence-layers with JAX; continual-inference with PyTorch).
+names an interpreter that has them: sequence-layers (with JAX) and continual-inference (PyTorch).
 """
 
 import argparse

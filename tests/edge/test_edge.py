@@ -14,7 +14,11 @@ import lamina_edge
 from tests.streaming.cases import ALL, EVERY_SAMPLE, STRIDED, inputs_of, residual, stack
 from tests.support import all_close, as_list, to_numpy_tree
 
-pytestmark = pytest.mark.tensorflow
+# tf2onnx asks NumPy for names that it no longer has.
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning"),
+]
 
 FORMATS = {"litert": "step.tflite", "onnx": "step.onnx"}
 FORMAT = pytest.mark.parametrize("format", FORMATS)
