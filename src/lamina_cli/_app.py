@@ -4,8 +4,8 @@ import typer
 
 from lamina_cli._check import check
 from lamina_cli._detect import detect
-from lamina_cli._watch import watch
 from lamina_cli._export import export
+from lamina_cli._watch import watch
 
 app = typer.Typer(
     name="lamina",
