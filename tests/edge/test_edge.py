@@ -8,9 +8,11 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from typer.testing import CliRunner
 
 import lamina
 import lamina_edge
+from lamina_cli._app import app
 from tests.streaming.cases import ALL, EVERY_SAMPLE, STRIDED, inputs_of, residual, stack
 from tests.support import all_close, as_list, to_numpy_tree
 
@@ -21,13 +23,14 @@ pytestmark = [
 ]
 
 FORMATS = {"litert": "step.tflite", "onnx": "step.onnx"}
-FORMAT = pytest.mark.parametrize("format", FORMATS)
-# The quick suite has one of each kind of step; the slow one has them all.
-FEW = ["residual", "lags", "branches", "gained", "strided"]
+# Writing a file takes seconds: the quick suite writes few, the slow one every kind of model.
+FORMAT = pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.slow)])
+FEW = [("branches", "litert"), ("residual", "onnx")]
 MANY = [
-    pytest.param(name, marks=[] if name in FEW else pytest.mark.slow)
+    pytest.param(name, format, marks=[] if (name, format) in FEW else pytest.mark.slow)
     for name in ALL
     if name not in ("tokens", "nested_and_shared")
+    for format in FORMATS
 ]
 
 
@@ -37,13 +40,19 @@ def exported(model, folder, format):
     return path
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A model and its LiteRT file, written once."""
+    model = residual()
+    return model, exported(model, tmp_path_factory.mktemp("plain"), "litert")
+
+
 def assert_same(edge, stream, tolerance=1e-5):
     for ours, theirs in zip(as_list(edge), as_list(to_numpy_tree(stream)), strict=True):
         all_close(ours, theirs, tolerance)
 
 
-@FORMAT
-@pytest.mark.parametrize("name", MANY)
+@pytest.mark.parametrize(("name", "format"), MANY)
 def test_one_stream_and_many_give_what_the_keras_step_gives(name, format, rng, tmp_path):
     model = ALL[name]()
     path = exported(model, tmp_path, format)
@@ -54,7 +63,9 @@ def test_one_stream_and_many_give_what_the_keras_step_gives(name, format, rng, t
         assert_same(edge.push(x), stream.push(x))
 
 
-@pytest.mark.parametrize("name", ["tokens", "nested_and_shared"])
+@pytest.mark.parametrize(
+    "name", ["tokens", pytest.param("nested_and_shared", marks=pytest.mark.slow)]
+)
 def test_masks_from_inside_and_shared_layers_export(name, rng, tmp_path):
     model = ALL[name]()
     x = inputs_of(model, rng, 2, 6)
@@ -71,10 +82,11 @@ def test_masks_and_resets_inside_rows(format, rng, tmp_path):
 
 
 @FORMAT
-def test_state_goes_between_edge_and_stream(format, rng, tmp_path):
-    model = residual()
+def test_state_goes_between_edge_and_stream(format, plain, rng, tmp_path):
+    model, path = plain
     x = inputs_of(model, rng, 2, 8)
-    path = exported(model, tmp_path, format)
+    if format != "litert":
+        path = exported(model, tmp_path, format)
     edge, stream = lamina_edge.load(path, 2), lamina.Stream(model, 2)
     stream.push(x[:, :5])
     edge.load_state(stream.state)
@@ -109,9 +121,8 @@ print(json.dumps([ready, sorted({m.partition(".")[0] for m in sys.modules}), y.t
 """
 
 
-def test_runs_without_keras(rng, tmp_path):
-    model = residual()
-    path = exported(model, tmp_path, "litert")
+def test_runs_without_keras(plain):
+    model, path = plain
     done = subprocess.run(
         [sys.executable, "-c", ALONE, str(path)], capture_output=True, text=True, check=True
     )
@@ -148,8 +159,8 @@ def test_foreign_files_are_named(tmp_path):
         lamina_edge.load(tmp_path / "text")
 
 
-def test_bad_blocks_are_named(tmp_path):
-    edge = lamina_edge.load(exported(residual(), tmp_path, "litert"), 2)
+def test_bad_blocks_are_named(plain):
+    edge = lamina_edge.load(plain[1], 2)
     with pytest.raises(ValueError, match=r"shape \(2, n, 4\)"):
         edge.push(np.zeros((1, 3, 4), "float32"))
     with pytest.raises(ValueError, match="must hold numbers"):
@@ -157,10 +168,21 @@ def test_bad_blocks_are_named(tmp_path):
     with pytest.raises(ValueError, match="`mask` must be bools"):
         edge.push(np.zeros((2, 3, 4)), mask=np.ones((2, 3)))
     with pytest.raises(ValueError, match="`batch_size`"):
-        lamina_edge.load(tmp_path / "step.tflite", 0)
+        lamina_edge.load(plain[1], 0)
     assert edge.push(np.zeros((2, 0, 4))).shape == (2, 0, 6)
 
 
+def test_command_writes_what_the_model_gives(rng, tmp_path):
+    model = stack(lamina.LagDense(3, (0, 1)))
+    model.save(tmp_path / "model.keras")
+    out = tmp_path / "step.tflite"
+    done = CliRunner().invoke(app, ["export", str(tmp_path / "model.keras"), str(out)])
+    assert done.exit_code == 0, done.output
+    x = inputs_of(model, rng, 1, 4)
+    assert_same(lamina_edge.load(out).push(x), model(x))
+
+
+@pytest.mark.slow
 def test_command_exports_a_saved_model(rng, tmp_path):
     model = residual()
     model.save(tmp_path / "model.keras")

@@ -18,7 +18,12 @@ from tests.support import all_close, as_list, to_numpy_tree
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not support masking.*:UserWarning")
 
 BOUND = {"float32": 1e-6, "float64": 1e-12}
-NAMES = pytest.mark.parametrize("name", ALL)
+# The quick suite has one model of each kind of node; the slow one has them all.
+FEW = ["residual", "cells", "twice"]
+NAMES = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[] if n in FEW else pytest.mark.slow) for n in ALL]
+)
+FLOAT64 = ["cells", "lags", "stranger", "raw_ops"]
 SPLITS = st.lists(st.integers(0, 6), min_size=1, max_size=6).filter(lambda split: sum(split) >= 8)
 
 
@@ -88,7 +93,9 @@ def test_any_split_gives_the_whole_with_and_without_masks(name, split, seed):
     assert_equal(masked, whole(model, x, mask))
 
 
-@pytest.mark.parametrize("name", ["residual", "cells", "lags", "stranger", "raw_ops"])
+@pytest.mark.parametrize(
+    "name", ["residual", *(pytest.param(n, marks=pytest.mark.slow) for n in FLOAT64)]
+)
 def test_float64_holds_twelve_digits(name, rng, eager):
     keras.config.set_dtype_policy("float64")
     model = randomise(ALL[name](), rng)
@@ -99,11 +106,8 @@ def test_float64_holds_twelve_digits(name, rng, eager):
     )
 
 
-@settings(max_examples=8)
-@given(data=st.data())
-def test_rows_start_anew_where_reset_says(data):
-    name = data.draw(st.sampled_from(sorted(EVERY_SAMPLE)))
-    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+def assert_rows_start_anew(name, seed):
+    rng = np.random.default_rng(seed)
     model = randomise(EVERY_SAMPLE[name](), rng)
     x, reset = inputs_of(model, rng, 2, 9), rng.random((2, 9)) > 0.75
     with pytest.MonkeyPatch.context() as patch:
@@ -115,6 +119,18 @@ def test_rows_start_anew_where_reset_says(data):
         parts = [whole(model, cut(model, one, a, b)) for a, b in itertools.pairwise(cuts)]
         want = [np.concatenate(p, axis=1) for p in zip(*parts, strict=True)]
         assert_equal([y[row : row + 1] for y in got], want)
+
+
+@pytest.mark.parametrize("name", ["residual", "gru"])
+def test_rows_start_anew_where_reset_says(name):
+    assert_rows_start_anew(name, 0)
+
+
+@pytest.mark.slow
+@settings(max_examples=8)
+@given(name=st.sampled_from(sorted(EVERY_SAMPLE)), seed=st.integers(0, 99))
+def test_rows_of_any_model_start_anew_where_reset_says(name, seed):
+    assert_rows_start_anew(name, seed)
 
 
 def random_block(draw, x):
@@ -138,7 +154,7 @@ def random_block(draw, x):
     return simple[kind]()
 
 
-@settings(max_examples=12)
+@settings(max_examples=3)  # the next test has many more
 @given(data=st.data(), split=SPLITS)
 def test_random_models_stream(data, split):
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))

@@ -25,7 +25,12 @@ def reach(model, rng, time=40):
     return 0
 
 
-@pytest.mark.parametrize("name", ["conv", "separable", "residual", "lags", "average"])
+SLOW_REACH = ["conv", "separable", "lags", "average"]
+
+
+@pytest.mark.parametrize(
+    "name", ["residual", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_REACH)]
+)
 def test_receptive_field_is_what_changing_samples_finds(name, rng):
     model = ALL[name]()
     for weight in model.weights:
@@ -112,10 +117,28 @@ np.save(folder + "/y.npy", keras.ops.convert_to_numpy(y))
 """
 
 
-def test_state_goes_on_in_another_process_to_the_bit(rng, tmp_path):
-    model = stack(
+def remembering():
+    return stack(
         layers.Conv1D(5, 3, padding="causal"), WindowMax(3), layers.GRU(3, return_sequences=True)
     )
+
+
+def test_state_goes_on_with_the_loaded_model_to_the_bit(rng, tmp_path):
+    model = remembering()
+    x = inputs_of(model, rng, 2, 9)
+    stream = lamina.Stream(model, 2)
+    stream.push(x[:, :4])
+    np.savez(tmp_path / "state.npz", **stream.state)
+    model.save(tmp_path / "model.keras")
+    want = to_numpy_tree(stream.push(x[:, 4:]))
+    later = lamina.Stream(keras.saving.load_model(tmp_path / "model.keras"), 2)
+    later.load_state(np.load(tmp_path / "state.npz"))
+    assert np.array_equal(to_numpy_tree(later.push(x[:, 4:])), want)
+
+
+@pytest.mark.slow
+def test_state_goes_on_in_another_process_to_the_bit(rng, tmp_path):
+    model = remembering()
     x = inputs_of(model, rng, 2, 9)
     stream = lamina.Stream(model, 2)
     stream.push(x[:, :4])
