@@ -1,6 +1,12 @@
 """Helpers of the codec tests."""
 
 import keras
+import pytest
+
+
+def slow(*cases):
+    """Further cases of a parametrised promise, for `make test-all`."""
+    return [pytest.param(case, marks=pytest.mark.slow) for case in cases]
 
 
 def compiled(layer, *inputs, **kwargs):

@@ -8,12 +8,19 @@ from hypothesis import strategies as st
 
 import lamina
 from lamina.codec import from_faiss, from_nanopq, from_vector_quantize_pytorch
-from tests.codec.support import compiled
+from tests.codec.support import compiled, slow
 from tests.registry.codec import PRODUCT, RAGGED, linear
 
 
 def numpy(x):
     return keras.ops.convert_to_numpy(x)
+
+
+def one_thread_faiss():
+    """faiss, or a skip; its threads wait in a loop, which takes minutes on a busy machine."""
+    faiss = pytest.importorskip("faiss")
+    faiss.omp_set_num_threads(1)
+    return faiss
 
 
 @given(st.data())
@@ -55,7 +62,7 @@ def test_companding_equals_audioop_both_ways(law):
 @given(
     order=st.sampled_from([1, 2]),
     modulus=st.sampled_from([None, 256, 1000, 32768, 2**31]),
-    split=st.lists(st.integers(0, 1500), min_size=1, max_size=3),
+    split=st.lists(st.sampled_from([0, 1, 5, 1023, 1024, 1025]), min_size=1, max_size=3),
 )
 def test_delta_undoes_differences_for_any_split(order, modulus, split):
     rng = np.random.default_rng(len(split))
@@ -99,9 +106,9 @@ def test_a_real_image_of_pydicom_is_decoded_in_the_graph(name):
     assert np.array_equal(compiled(layer, rows)[0], image.pixel_array)
 
 
-@pytest.mark.parametrize("bits", [3, 4, 5, 6, 7, 8, 10])
+@pytest.mark.parametrize("bits", [4, 6, 8, *slow(3, 5, 7, 10)])
 def test_product_codes_of_faiss(bits, rng):
-    faiss = pytest.importorskip("faiss")
+    faiss = one_thread_faiss()
     quantizer = faiss.ProductQuantizer(12, 3, bits)
     quantizer.train(rng.standard_normal((1100, 12)).astype("float32"))
     codes = quantizer.compute_codes(rng.standard_normal((20, 12)).astype("float32"))
@@ -109,7 +116,7 @@ def test_product_codes_of_faiss(bits, rng):
 
 
 def test_rotated_product_codes_of_faiss_and_nanopq(rng):
-    faiss = pytest.importorskip("faiss")
+    faiss = one_thread_faiss()
     nanopq = pytest.importorskip("nanopq")
     x = rng.standard_normal((700, 12)).astype("float32")
     index = faiss.IndexPreTransform(faiss.OPQMatrix(12, 3), faiss.IndexPQ(12, 3, 4))
@@ -127,7 +134,7 @@ def test_rotated_product_codes_of_faiss_and_nanopq(rng):
 
 
 def test_residual_codes_of_faiss(rng):
-    faiss = pytest.importorskip("faiss")
+    faiss = one_thread_faiss()
     x = rng.standard_normal((700, 8)).astype("float32")
     quantizer = faiss.ResidualQuantizer(8, 3, 4)
     quantizer.train(x)
@@ -201,7 +208,7 @@ def test_encoders_undo_decoders(seed):
 
 
 @pytest.mark.parametrize("count", [3, 700])
-@pytest.mark.parametrize("kind", ["product", "residual", "codebook"])
+@pytest.mark.parametrize("kind", ["product", *slow("residual", "codebook")])
 def test_dense_on_codes_equals_decode_and_dense(kind, count, rng):
     decoder, stages = {
         "product": (lamina.ProductDecoder(PRODUCT), 4),

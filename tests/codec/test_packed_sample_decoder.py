@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lamina import PackedSampleDecoder
 from lamina.codec._packed_sample_decoder import FORMATS
-from tests.codec.support import compiled
+from tests.codec.support import compiled, slow
 
 # The order of the signals in the record `binformats`.
 BINFORMATS = [8, 16, 61, 80, 160, 212, 310, 311, 24, 32]
@@ -23,13 +23,14 @@ def exact(format, channels):
     return PackedSampleDecoder(format, channels, invalid="keep", dtype="int32")
 
 
-@pytest.mark.parametrize("signal", range(10), ids=[f"format {f}" for f in BINFORMATS])
-def test_real_record_in_each_format_equals_wfdb_and_its_checksum(recordings, signal):
+@pytest.mark.parametrize("format", [8, 212, 310, *slow(16, 24, 32, 61, 80, 160, 311)])
+def test_real_record_in_each_format_equals_wfdb_and_its_checksum(recordings, format):
+    signal = BINFORMATS.index(format)
     folder = recordings / "wfdb-formats"
     record = wfdb.rdrecord(folder / "binformats", physical=False)
-    decoder = exact(BINFORMATS[signal], 1)
+    decoder = exact(format, 1)
     data = (folder / record.file_name[signal]).read_bytes()
-    initial = np.array([record.init_value[signal]]) if BINFORMATS[signal] == 8 else None
+    initial = np.array([record.init_value[signal]]) if format == 8 else None
     frames = decoder.frames(data, record.sig_len)
     for y in (decoder(frames, initial=initial), compiled(decoder, frames, initial=initial)):
         samples = numpy(y)[0, : record.sig_len, 0].astype("int64")
@@ -96,7 +97,7 @@ def test_format_311_takes_ten_bits_as_the_c_library():
     assert numpy(exact(311, 1)(data)).ravel().tolist() == [0, 0, -24]
 
 
-@pytest.mark.parametrize("format", [16, 24, 61, 80, 160, 212, 310, 311])
+@pytest.mark.parametrize("format", [16, 212, 311, *slow(24, 61, 80, 160, 310)])
 def test_missing_samples_become_nan_or_a_mask(format):
     low = -(2 ** (PackedSampleDecoder(format, 2).bits - 1))
     x = np.array([[[1, 2], [low, 3], [low + 1, 5]]])
