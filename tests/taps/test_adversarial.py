@@ -10,6 +10,12 @@ from lamina.taps._adversarial import _safe_sqrt
 from tests.support import to_numpy_tree
 
 LOSSES = ["non_saturating", "hinge", "least_squares", "wasserstein"]
+COMPILES = keras.backend.backend() != "torch"  # torch.compile takes a C++ compiler and a minute
+
+
+def one_fast(first, *others):
+    """The first case runs always, the others in `make test-all`."""
+    return [first, *(pytest.param(*case, marks=pytest.mark.slow) for case in others)]
 
 
 def networks(latent=4, norm=False):
@@ -33,8 +39,14 @@ def slopes(function, model):
     return to_numpy_tree(input_gradient(at, [ops.copy(w.value) for w in weights]))
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize(
+    ("loss", "norm"),
+    one_fast(
+        ("non_saturating", True),
+        ("non_saturating", False),
+        *((loss, norm) for loss in LOSSES[1:] for norm in (False, True)),
+    ),
+)
 def test_each_loss_moves_its_own_network_and_the_other_by_exactly_zero(loss, norm, rng):
     generator, discriminator = networks(norm=norm)
     style = FeatureMatchingLoss("hifigan")  # the one whose gradient reaches the real side too
@@ -102,10 +114,16 @@ def test_penalties_and_their_gradients_are_finite_at_zero():
     np.testing.assert_array_equal(ops.convert_to_numpy(slope), [0, 0.25])
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_trains_under_fit_saves_and_loads(loss, rng, tmp_path):
+@pytest.mark.parametrize(
+    ("loss", "jit"),
+    # XLA takes long over second derivatives, and JAX takes longer without it.
+    one_fast(
+        ("non_saturating", keras.backend.backend() == "jax"),
+        *((loss, COMPILES and "auto") for loss in LOSSES),
+    ),
+)
+def test_trains_under_fit_saves_and_loads(loss, jit, rng, tmp_path):
     generator, discriminator = networks(norm=True)
-    jit = False if keras.backend.backend() == "torch" else "auto"
     gan = Adversarial(
         generator,
         discriminator,

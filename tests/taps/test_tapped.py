@@ -14,6 +14,7 @@ from tests.taps.models import POINTS, Block, Net, net
 
 COMPILES = keras.backend.backend() != "torch"  # torch.compile takes a C++ compiler and a minute
 JIT = [False, True] if COMPILES else [False]
+JIT_SLOWLY = [False, pytest.param(True, marks=pytest.mark.slow)] if COMPILES else [False]
 
 
 def same(ours, theirs):
@@ -103,7 +104,7 @@ def test_fit_and_predict_see_the_taps(jit, rng):
         )
 
 
-@pytest.mark.parametrize("jit", JIT)
+@pytest.mark.parametrize("jit", JIT_SLOWLY)
 def test_training_with_taps_changes_no_weight_by_a_bit(jit, rng):
     x = rng.standard_normal((32, 5)).astype("float32")
     y = rng.standard_normal((32, 5)).astype("float32")
