@@ -11,17 +11,20 @@ from lamina._common import to_numpy
 from tests.quantize.test_vector_quantizer import POLICIES, gradient_of
 
 
-def fitted(rng, **options):
-    x = rng.standard_normal((40, 12, 4)).astype("float32")
-    layer = ResidualVectorQuantizer([16, 8, 4], seed=1, **options)
+@pytest.fixture(scope="module")
+def fitted():
+    """(layer, x) after `fit` on x."""
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).standard_normal((40, 12, 4)).astype("float32")
+    layer = ResidualVectorQuantizer([16, 8, 4], stage_dropout=0.5, commitment=0.5, seed=1)
     model = keras.Sequential([keras.Input((None, 4)), layer, keras.layers.Dense(4)])
     model.compile("adam", "mse")
     model.fit(x, x, batch_size=10, epochs=2, verbose=0)
     return layer, x
 
 
-def test_each_stage_codes_what_the_stages_before_left(rng):
-    layer, x = fitted(rng)
+def test_each_stage_codes_what_the_stages_before_left(fitted):
+    layer, x = fitted
     rest = x.reshape(-1, 4).astype("float64")
     codes = to_numpy(layer.encode(x)).reshape(-1, 3)
     for stage, rows in enumerate(layer.codebooks):
@@ -52,8 +55,8 @@ def test_decoding_the_codes_gives_the_output_to_the_bit(policy, training, rng):
     )
 
 
-def test_more_stages_are_closer(rng):
-    layer, x = fitted(rng, stage_dropout=0.5)
+def test_more_stages_are_closer(fitted):
+    layer, x = fitted
     codes = to_numpy(layer.encode(x))
     decoder, errors = layer.decoder(), []
     for stages in (1, 2, 3):
@@ -83,8 +86,8 @@ def test_the_input_gets_the_gradient_once(rng):
     np.testing.assert_allclose(gradient, w, atol=1e-5)
 
 
-def test_the_loss_is_the_sum_over_the_stages(rng):
-    layer, x = fitted(rng, commitment=0.5)
+def test_the_loss_is_the_sum_over_the_stages(fitted):
+    layer, x = fitted
     layer(x)
     rest, expected = x.reshape(-1, 4), 0.0
     codes = to_numpy(layer.encode(x)).reshape(-1, 3)

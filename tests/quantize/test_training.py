@@ -12,6 +12,11 @@ from lamina import CodebookMonitor, ResidualVectorQuantizer, VectorQuantizer
 from lamina._common import to_numpy
 
 JIT = keras.backend.backend() != "torch"
+UPDATES = ["ema", pytest.param("gradient", marks=pytest.mark.slow)]
+
+
+def residual(codes, **options):
+    return ResidualVectorQuantizer([codes], **options)
 
 
 def trained(layer, x, epochs=1, batch_size=64, callbacks=(), rate=0.0, jit=False):
@@ -38,7 +43,7 @@ def running_means(table, batches, decay):
     return sums / counts[:, None], counts
 
 
-@pytest.mark.parametrize("decay", [0.5, 0.99])
+@pytest.mark.parametrize("decay", [pytest.param(0.5, marks=pytest.mark.slow), 0.99])
 def test_fit_advances_the_running_means(decay, rng):
     x = rng.standard_normal((256, 3)).astype("float32")
     table = rng.standard_normal((8, 3)).astype("float32")
@@ -61,10 +66,8 @@ def test_without_memory_a_step_is_one_of_lloyds(rng):
     np.testing.assert_allclose(to_numpy(layer.codebook), lloyd.cluster_centers_, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "layer", [VectorQuantizer, lambda n, **k: ResidualVectorQuantizer([n], **k)]
-)
-@pytest.mark.parametrize("update", ["ema", "gradient"])
+@pytest.mark.parametrize("layer", [VectorQuantizer, pytest.param(residual, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("update", UPDATES)
 def test_inference_and_frozen_layers_change_nothing(layer, update, rng):
     x = rng.standard_normal((40, 3)).astype("float32")
     quantizer = layer(8, update=update)
@@ -82,7 +85,7 @@ def test_inference_and_frozen_layers_change_nothing(layer, update, rng):
     )
 
 
-@pytest.mark.parametrize("update", ["ema", "gradient"])
+@pytest.mark.parametrize("update", UPDATES)
 def test_kmeans_start_finds_what_scikit_learn_finds(update, rng):
     centers = rng.standard_normal((12, 4)) * 10
     x = (centers[rng.integers(0, 12, 600)] + rng.standard_normal((600, 4))).astype("float32")
@@ -120,7 +123,7 @@ def with_dead_rows(rng, **options):
     return VectorQuantizer(8, start=table, decay=0.8, seed=0, **options)
 
 
-@pytest.mark.parametrize("update", ["ema", "gradient"])
+@pytest.mark.parametrize("update", UPDATES)
 def test_dead_rows_come_back(update, rng):
     x = rng.standard_normal((640, 3)).astype("float32")
     layer = with_dead_rows(rng, update=update)

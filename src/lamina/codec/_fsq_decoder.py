@@ -2,7 +2,6 @@
 
 import math
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -80,8 +79,9 @@ class FSQDecoder(CodeLayer):
         index = to_index(inputs, self.size)
         wrong = outside(index, self.size, dtype)
         index = ops.clip(index, 0, self.size - 1)
-        # Narrow floats would round twice: before and after the division.
-        wide = keras.backend.result_type(self.compute_dtype, "float32")
+        # Narrow floats would round twice: before and after the division. `result_type` would make
+        # float32 of float64 on JAX and PyTorch.
+        wide = self.compute_dtype if self.compute_dtype == "float64" else "float32"
         values, weight = [], 1
         for levels in self.levels:
             digit = ops.mod(ops.floor_divide(index, weight), levels)
