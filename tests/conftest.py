@@ -1,5 +1,6 @@
 """Settings of every test: the backend comes from KERAS_BACKEND, one per process."""
 
+import gc
 import os
 import pathlib
 
@@ -39,6 +40,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xfail(reason=known[item.nodeid], strict=False))
         if "tensorflow" in item.keywords and backend != "tensorflow":
             item.add_marker(pytest.mark.skip(reason=f"TensorFlow only; this run is on {backend}"))
+
+
+def pytest_collection_finish():
+    """What was imported is never garbage: `clear_session` after each test need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

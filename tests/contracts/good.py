@@ -41,7 +41,7 @@ class StochasticDepth(Plain):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
-@good(rnd(4, 3), {"stateful": "train", "surrogate_gradient": True}, units=4)
+@good(rnd(4, 3), {"stateful": "train"}, units=4)
 class PowerIteration(layers.Layer):
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)

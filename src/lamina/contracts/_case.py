@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import inspect
+import math
 import random
 import tempfile
 from pathlib import Path
@@ -108,20 +109,22 @@ class Case:
         return [inputs], {}
 
     def cell_state(self, layer, inputs):
-        """Zero states of a cell as it declares them."""
+        """States of a cell as it declares them, the same in each row; 0 would hide weights."""
         like = keras.tree.flatten(inputs)[0]
         symbolic = isinstance(like, keras.KerasTensor)
         batch = like.shape[0] if symbolic else keras.ops.shape(like)[0]
 
-        def zeros(size):
+        def state(size):
             size = tuple(size) if isinstance(size, list | tuple) else (size,)
             if symbolic:
                 return keras.Input(batch_shape=(batch, *size), dtype=layer.compute_dtype)
-            return keras.ops.zeros((batch, *size), layer.compute_dtype)
+            values = np.linspace(-0.5, 0.4, math.prod(size)).reshape(1, *size)
+            values = keras.ops.convert_to_tensor(values, layer.compute_dtype)
+            return keras.ops.repeat(values, batch, axis=0)
 
         sizes = layer.state_size
         many = isinstance(sizes, list | tuple)
-        return [zeros(size) for size in sizes] if many else [zeros(sizes)]
+        return [state(size) for size in sizes] if many else [state(sizes)]
 
     def apply(self, layer, tree, training=None, **more):
         """Calls the layer on tensors; nothing is put back."""

@@ -1,6 +1,7 @@
 """The contracts' common form: a named function that asks one question of a case."""
 
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,10 @@ def advice(message: str, means: str = "", repair: str = "", trait: str | None = 
     return Result("", "advice", message, means, repair, example, trait)
 
 
+# Colours, and TensorFlow's names for its own nodes.
+NOISE = re.compile(r"\x1b\[\d+m|\{\{function_node [^}]*\}\} ?")
+
+
 class LayerFailed(Exception):
     """The layer's own code raised where a right layer works."""
 
@@ -102,7 +107,7 @@ def describe(error: BaseException) -> str:
     """An exception in one line: its type, and the first lines that say something."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("File ", "in user code", "Arguments"))]
-    text = " ".join(told[:3])[:300] or "(no message)"
+    text = NOISE.sub("", " ".join(told[:3]))[:300].strip() or "(no message)"
     return f"{type(error).__name__}: {text}"
 
 

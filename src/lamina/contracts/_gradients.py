@@ -1,5 +1,7 @@
 """Contracts of the gradient: it exists, is finite, is the derivative, and stops when frozen."""
 
+import contextlib
+
 import keras
 import numpy as np
 
@@ -7,8 +9,9 @@ from lamina._common import to_numpy
 from lamina.contracts._backends import gradients, has_float64
 from lamina.contracts._case import layer_code, put_back, seed_host, state_of, tensors
 from lamina.contracts._compare import difference
-from lamina.contracts._contract import broken, contract, skipped
+from lamina.contracts._contract import advice, broken, contract, skipped
 from lamina.contracts._inputs import is_float, jittered, points
+from lamina.contracts._watch import stopped_gradients
 
 
 class Objective:
@@ -58,12 +61,14 @@ class Objective:
         put_back(state)
         return found
 
-    def value(self, leaves=None):
+    def value(self, leaves=None, stopped=None):
+        """`stopped`: what stop_gradient is to return, so that it does not move."""
         state = state_of(self.layer)
-        with layer_code("calling it"):
-            y = float(to_numpy(self(self.leaves if leaves is None else leaves)))
+        held = contextlib.nullcontext() if stopped is None else stopped_gradients(stopped)
+        with layer_code("calling it"), held:
+            y = self(self.leaves if leaves is None else leaves)
         put_back(state)
-        return y
+        return float(to_numpy(y))
 
 
 @contract("grad.exists", excused_by="differentiable")
@@ -166,9 +171,13 @@ def the_gradient_is_the_derivative(case):
             return None
     if sum(w["wrong"] for w in wrong) >= 2:
         worst = next(w for w in wrong if w["wrong"])
-        return broken(
+        # A layer that keeps state, as in a power iteration, stops the gradient there by design.
+        stops = all(w["stopped"] for w in wrong if w["wrong"])
+        say = advice if stops and case.traits.stateful else broken
+        return say(
             f"along a random direction of {worst['by']} the gradient gives "
-            f"{worst['gradient']:.6g}, the output moves by {worst['moved']:.6g}",
+            f"{worst['gradient']:.6g}, the output moves by {worst['moved']:.6g}"
+            + (": a stop_gradient makes the difference" if stops else ""),
             "training walks in another direction than downhill",
             "look at a custom gradient, a stop_gradient, or a cast on the way",
             gradient=f"{worst['gradient']:.6g}",
@@ -205,15 +214,25 @@ def _directional(case, layer, rng):
         told = sum(float(np.sum(g * s)) for g, s in zip(grads, steps, strict=True) if g is not None)
         moved = _moved(objective, layer, by, steps)
         scale = max(abs(told), *(abs(m) for m in moved))
-        errors = [abs(told - m) / max(abs(told), abs(m), 1e-12) for m in moved]
         flat = scale < 1e-9 * max(1.0, abs(objective.value()))
-        best = int(np.argmin(errors))
-        tolerance = 1e-4 if best < 3 else 2e-2
-        found = {"by": by, "gradient": told, "moved": moved[best]}
-        found["wrong"] = bool(not flat and errors[best] > tolerance)
+        agrees, nearest = _agrees(told, moved)
+        found = {"by": by, "gradient": told, "moved": nearest}
+        found["wrong"] = not flat and not agrees
+        if found["wrong"]:
+            with stopped_gradients() as stopped:
+                objective(objective.leaves)
+            held = _moved(objective, layer, by, steps, stopped)
+            found["stopped"] = bool(stopped) and _agrees(told, held)[0]
         if worst is None or found["wrong"]:
             worst = found
     return worst
+
+
+def _agrees(told, moved):
+    """Does the gradient equal one of the differences; and the nearest of them."""
+    errors = [abs(told - m) / max(abs(told), abs(m), 1e-12) for m in moved]
+    best = int(np.argmin(errors))
+    return bool(errors[best] <= (1e-4 if best < 3 else 2e-2)), moved[best]
 
 
 def _redraw_a_little(layer, rng):
@@ -222,7 +241,7 @@ def _redraw_a_little(layer, rng):
         variable.assign(value + 0.1 * rng.standard_normal(value.shape))
 
 
-def _moved(objective, layer, by, steps):
+def _moved(objective, layer, by, steps, stopped=None):
     """Central differences at several step sizes: some layers compute in float32 inside."""
     found = []
     kept = [np.array(to_numpy(v.value)) for v in layer.trainable_variables]
@@ -232,11 +251,12 @@ def _moved(objective, layer, by, steps):
         for sign in (1, -1):
             if by == "its inputs":
                 moved = [x + sign * eps * s for x, s in zip(start, steps, strict=True)]
-                ends.append(objective.value([keras.ops.convert_to_tensor(x) for x in moved]))
+                moved = [keras.ops.convert_to_tensor(x) for x in moved]
+                ends.append(objective.value(moved, stopped))
                 continue
             for v, x, s in zip(layer.trainable_variables, kept, steps, strict=True):
                 v.assign(x + sign * eps * s)
-            ends.append(objective.value())
+            ends.append(objective.value(stopped=stopped))
         found.append((ends[0] - ends[1]) / (2 * eps))
     for v, x in zip(layer.trainable_variables, kept, strict=True):
         v.assign(x)

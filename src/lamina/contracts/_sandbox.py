@@ -27,6 +27,7 @@ def sandbox():
         stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
         stack.enter_context(_own_generators())
         stack.enter_context(_quiet_tensorflow_seed())
+        stack.enter_context(_orthogonal_in_bfloat16())
         logging.disable(logging.CRITICAL)
         try:
             yield
@@ -110,3 +111,17 @@ def _quiet_tensorflow_seed():
 
     with patched(tf.random, "set_seed", lambda original: lambda seed: None):
         yield
+
+
+def _orthogonal_in_bfloat16():
+    """Keras' own orthogonal initialiser has no bfloat16 everywhere: no fault of who uses it."""
+
+    def wrap(original):
+        def call(self, shape, dtype=None):
+            if dtype != "bfloat16":
+                return original(self, shape, dtype)
+            return keras.ops.cast(original(self, shape, "float32"), dtype)
+
+        return call
+
+    return patched(keras.initializers.Orthogonal, "__call__", wrap)

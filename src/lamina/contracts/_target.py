@@ -96,10 +96,41 @@ def _kind(first):
 def _from_class(cls, kwargs):
     scope = module_objects(cls)
 
+    policy = keras.config.dtype_policy().name
+
     def make():
-        return cls(**{name: copied(value, scope) for name, value in kwargs.items()})
+        own = {name: copied(value, scope) for name, value in kwargs.items()}
+        now = keras.config.dtype_policy().name
+        if now != policy:
+            own = {name: _under(value, policy, now, scope) for name, value in own.items()}
+        return cls(**own)
 
     return make
+
+
+def _under(value, policy, now, scope):
+    """A layer argument as its author would make it under the policy that is set now."""
+    if isinstance(value, list | tuple):
+        return type(value)(_under(v, policy, now, scope) for v in value)
+    if not isinstance(value, keras.layers.Layer):
+        return value
+    try:
+        with keras.saving.custom_object_scope(scope):
+            config = keras.saving.serialize_keras_object(value)
+            return keras.saving.deserialize_keras_object(_renamed(config, policy, now))
+    except Exception:
+        return value
+
+
+def _renamed(config, policy, now):
+    """A serialised object with `now` wherever it names `policy`."""
+    if isinstance(config, list):
+        return [_renamed(c, policy, now) for c in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy" and config["config"] == {"name": policy}:
+        return {**config, "config": {"name": now}}
+    return {k: _renamed(v, policy, now) for k, v in config.items() if k != "build_config"}
 
 
 def copied(value, scope):
@@ -124,9 +155,12 @@ def _from_instance(layer):
         try:
             with keras.saving.custom_object_scope(scope):
                 return cls.from_config(layer.get_config())
-        except Exception:
+        except Exception as error:
             if original is None:
-                raise
+                raise TypeError(
+                    "an instance that can be rebuilt neither from its config nor by deepcopy: "
+                    f"give the class with `kwargs`, or a factory. {describe(error)}"
+                ) from error
             return copied(original, scope)
 
     return Target(make, cls, None, original)

@@ -183,7 +183,7 @@ def _in_rnn(case):
     with layer_code("running it in keras.layers.RNN"):
         rnn = keras.layers.RNN(cell, return_sequences=True)
         looped = leaves(rnn(series))[0]
-        state = case.cell_state(cell, first)
+        state = [keras.ops.zeros_like(s) for s in case.cell_state(cell, first)]
         if callable(getattr(cell, "get_initial_state", None)):
             state = keras.tree.flatten(cell.get_initial_state(batch_size=case.batch))
         by_hand = []

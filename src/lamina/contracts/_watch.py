@@ -147,6 +147,43 @@ def _seeded(draws):
     return wrap
 
 
+@contextlib.contextmanager
+def stopped_gradients(kept=None):
+    """What stop_gradient returned inside the scope; given `kept`, it returns those, in their order.
+
+    So a function is had whose true derivative is the gradient that its author asked for.
+    """
+    seen = []
+
+    def wrap(original):
+        def stop(x, *args, **kwargs):
+            value = original(x, *args, **kwargs)
+            if not _has_values(value):
+                return value
+            seen.append(keras.ops.copy(value))
+            again = kept[len(seen) - 1] if kept is not None and len(seen) <= len(kept) else value
+            return again if again.shape == value.shape else value
+
+        return stop
+
+    owner, name = {
+        "tensorflow": ("tensorflow", "stop_gradient"),
+        "jax": ("jax.lax", "stop_gradient"),
+        "torch": ("torch", "detach"),
+    }[BACKEND]
+    owner = importlib.import_module(owner)
+    with patched(owner.Tensor if BACKEND == "torch" else owner, name, wrap):
+        yield seen
+
+
+def _has_values(x):
+    """A tensor of eager code, not one that is traced."""
+    if BACKEND == "jax":
+        jax = importlib.import_module("jax")
+        return isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)
+    return keras.ops.is_tensor(x) and (BACKEND == "torch" or hasattr(x, "numpy"))
+
+
 def _concrete(seed):
     """The seed's numbers, or None where it is symbolic or absent."""
     try:

@@ -155,7 +155,9 @@ class TemporalBlock(keras.layers.Layer):
         return self.step(inputs, fresh, mask, reset)[0]
 
     def get_build_config(self):
-        return {**(super().get_build_config() or {}), "quantized": self.layers[0].quantization_mode}
+        # Nothing for an unbuilt layer: Keras takes a layer with any build config for built.
+        config = super().get_build_config()
+        return config and {**config, "quantized": self.layers[0].quantization_mode}
 
     def build_from_config(self, config):
         """Layers that were saved quantized are built so."""
