@@ -4,6 +4,12 @@ import itertools
 
 import keras
 import numpy as np
+import pytest
+
+
+def slow(*values):
+    """A case of `parametrize` that runs in `make test-all` only."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def to_numpy(x):

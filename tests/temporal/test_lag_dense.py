@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina import LagDense, ThreePointDependency
+from lamina import GatedLagDense, LagDense, ThreePointDependency
 from tests.support import all_close
-from tests.temporal.reference import stream, to_numpy, windows
+from tests.temporal.reference import slow, stream, to_numpy, windows
 
 RNG = np.random.default_rng(0)
 
@@ -37,10 +37,8 @@ CASES = dict(
 )
 
 
-@given(**CASES)
-def test_any_split_with_masks_and_resets_gives_the_equation(
-    lags, initial, split, masked, resets, seed
-):
+def check_split(lags, initial, split, masked, resets, seed=0):
+    """A whole sequence, and the same pushed in blocks, is what the equation says."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((3, sum(split), 2), "float32")
     mask = rng.random(x.shape[:2]) < 0.7 if masked else None
@@ -49,6 +47,28 @@ def test_any_split_with_masks_and_resets_gives_the_equation(
     want = expected(layer, x, mask=mask, reset=reset, initial=initial)
     all_close(to_numpy(layer(x, mask=mask, reset=reset)), want, 1e-6)
     all_close(stream(layer, x, split, mask, reset), want, 1e-6)
+    assert want.shape == (*x.shape[:2], 3)
+
+
+@pytest.mark.parametrize("lags", [(0, 9, 4), (2, 1, 0), (1, 3, 2), (7,)])
+@pytest.mark.parametrize(("initial", "split"), [("zeros", [6, 0, 1]), ("edge", [1, 3, 0, 6])])
+@pytest.mark.parametrize(("masked", "resets"), [(False, False), (True, False), (True, True)])
+def test_a_split_with_masks_and_resets_gives_the_equation(lags, initial, split, masked, resets):
+    check_split(lags, initial, split, masked, resets)
+
+
+@pytest.mark.slow
+@given(**CASES)
+def test_any_split_with_masks_and_resets_gives_the_equation(**case):
+    check_split(**case)
+
+
+@pytest.mark.parametrize("lags", [(2, 1, 0), (3, 2, 1), (1, 3, 2), (1,), (0, 5)])
+@pytest.mark.parametrize("kind", [LagDense, GatedLagDense])
+def test_single_steps_give_the_whole(kind, lags):
+    layer = built(kind(3, lags, bias_initializer="normal", dtype="float64"))
+    x = RNG.standard_normal((2, 6, 2))
+    all_close(stream(layer, x, [1] * 6), to_numpy(layer(x)), 1e-12)
 
 
 @pytest.mark.parametrize("layer", [LagDense(3, (0, 5)), ThreePointDependency(3)])
@@ -134,7 +154,8 @@ def test_from_conv1d_refuses_other_lags_for_three_points():
 
 
 @pytest.mark.parametrize(
-    "policy", ["float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"]
+    "policy",
+    [*map(slow, ["float16", "bfloat16", "float32", "mixed_bfloat16"]), "float64", "mixed_float16"],
 )
 @pytest.mark.parametrize("lags", [(2, 1, 0), (0, 5)])
 def test_every_dtype_policy(policy, lags):
@@ -148,7 +169,7 @@ def test_every_dtype_policy(policy, lags):
     all_close(to_numpy(keras.ops.cast(y, "float64")), want, tolerance)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [slow(False), True])
 def test_fit_learns_the_lags(jit):
     x = RNG.standard_normal((64, 20, 1), "float32")
     y = np.maximum(windows(x, (2, 1, 0)).sum(2), 0)

@@ -148,20 +148,22 @@ class LagDense(Int8Kernel, FiniteMemory):
     def _one(self, seen):
         """A single step as one matrix product of known shape: a short graph, once exported."""
         places = [max(self.lags) - lag for lag in self.lags]
-        if places != list(range(len(places))):
+        if places != list(range(max(self.lags) + 1)):
             seen = ops.take(seen, ops.convert_to_tensor(places, "int32"), axis=1)
         window = len(self.lags) * self.features
-        kernel = ops.reshape(self.kernel, (window, self.units))
-        return self._activate(ops.matmul(ops.reshape(seen, (-1, window)), kernel))[:, None]
+        return self._activate(self._product(ops.reshape(seen, (-1, window))))[:, None]
 
     def _from_taps(self, taps):
         taps = taps(self.lags)
         batch, n = ops.shape(taps)[:2]
         window = len(self.lags) * self.features
-        kernel = ops.reshape(self.kernel_values(), (window, self.columns))
-        # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
-        y = ops.einsum("nw,wu->nu", ops.reshape(taps, (batch * n, window)), kernel)
+        y = self._product(ops.reshape(taps, (batch * n, window)))
         return self._activate(ops.reshape(y, (batch, n, self.columns)))
+
+    def _product(self, windows):
+        kernel = ops.reshape(self.kernel_values(), (windows.shape[1], self.columns))
+        # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
+        return ops.einsum("nw,wu->nu", windows, kernel)
 
     def _activate(self, y):
         if self.bias is not None:
