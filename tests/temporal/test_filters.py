@@ -100,7 +100,7 @@ def test_float32_error_of_biquad_up_to_the_stated_pole_radius(radius, trainable)
 
 
 @pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("shape", [(2, 0), (0, 4), (1, 1), (1, 64)])
+@pytest.mark.parametrize("shape", [(2, 0), (0, 4), slow((1, 1)), slow((1, 64))])
 def test_empty_and_block_sized_inputs(name, shape):
     assert LAYERS[name]()(np.zeros((*shape, 3), "float32")).shape == (*shape, 3)
 
@@ -125,7 +125,9 @@ def test_unknown_batch_and_time_in_a_graph(name, initial):
         all_close(marked(x, mask, reset), to_numpy(layer(x, mask=mask, reset=reset)), 1e-6)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(
+    "name", [slow("delay"), "fir", slow("fir trainable"), slow("biquad"), "biquad trainable"]
+)
 def test_fixed_filters_stay_fixed_and_trained_ones_move(name):
     layer = LAYERS[name]()
     x = RNG.standard_normal((8, 30, 2), "float32")
