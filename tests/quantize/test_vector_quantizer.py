@@ -1,5 +1,7 @@
 """What `VectorQuantizer` promises about one look-up."""
 
+import copy
+
 import keras
 import numpy as np
 import pytest
@@ -192,7 +194,7 @@ def test_rebuilt_from_config_it_waits_for_its_weights(rng):
     layer = VectorQuantizer(5, start=table)
     x = rng.standard_normal((3, 2))
     expected = to_numpy(layer(x))
-    again = VectorQuantizer.from_config(layer.get_config())
+    again = VectorQuantizer.from_config(copy.deepcopy(layer.get_config()))
     again.build(x.shape)
     with pytest.raises(ValueError, match="never loaded"):
         again(x)

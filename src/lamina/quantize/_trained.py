@@ -126,13 +126,16 @@ class TrainedQuantizer(Quantizer):
             table.hits.assign(ops.zeros(table.hits.shape, "int32"))
 
     def get_config(self):
+        start = self.start
+        if isinstance(start, dict):  # Plain again: Keras tracks lists in attributes.
+            start = {"shape": list(start["shape"])}
         return {
             **super().get_config(),
             "metric": self.metric,
             "update": self.update,
             "decay": self.decay,
             "commitment": self.commitment,
-            "start": dict(self.start) if isinstance(self.start, dict) else self.start,
+            "start": start,
             "revive_below": self.revive_below,
             "seed": self.seed,
         }
