@@ -29,7 +29,7 @@ FEW = [("branches", "litert"), ("residual", "onnx")]
 MANY = [
     pytest.param(name, format, marks=[] if (name, format) in FEW else pytest.mark.slow)
     for name in ALL
-    if name not in ("tokens", "nested_and_shared")
+    if name not in ("tokens", "nested_and_shared", "packed", "codes")
     for format in FORMATS
 ]
 

@@ -116,6 +116,21 @@ def gained():
     return keras.Model([x, gain], lamina.LagDense(3, (0, 2))(x * gain[:, None, :]))
 
 
+def packed():
+    """Stored bytes to physical samples, as a detector reads them."""
+    frames = keras.Input((None, 3), dtype="uint8")
+    gain, baseline = keras.Input((2,)), keras.Input((2,))
+    decode = lamina.PackedSampleDecoder(212, 2)
+    return keras.Model([frames, gain, baseline], decode(frames, gain=gain, baseline=baseline))
+
+
+def codes():
+    x = keras.Input((None,), dtype="int32")
+    book = [[0.0, 1.0], [2.0, 0.5], [1.0, 1.0], [3.0, 0.0], [0.5, 2.0]]
+    h = lamina.CodebookDecoder(book, out_of_range="clip")(x)
+    return keras.Model(x, lamina.LagDense(3, (0, 2))(h))
+
+
 # One output for each sample.
 EVERY_SAMPLE = {
     "conv": lambda: stack(layers.Conv1D(6, 3, padding="causal", dilation_rate=2, groups=2)),
@@ -161,6 +176,8 @@ EVERY_SAMPLE = {
     "nested_and_shared": nested_and_shared,
     "tokens": tokens,
     "gained": gained,
+    "packed": packed,
+    "codes": codes,
 }
 
 # Fewer outputs than samples.

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*does not support masking.*:Use
 
 BOUND = {"float32": 1e-6, "float64": 1e-12}
 # The quick suite has one model of each kind of node; the slow one has them all.
-FEW = ["residual", "cells", "twice"]
+FEW = ["residual", "cells", "twice", "packed"]
 NAMES = pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[] if n in FEW else pytest.mark.slow) for n in ALL]
 )

@@ -5,6 +5,7 @@ import inspect
 import math
 
 import keras
+import numpy as np
 from keras import ops, tree
 
 from lamina.streaming._flow import Flow, delayed, multiplied
@@ -248,9 +249,10 @@ def _check_training(call):
 
 
 def _layer(call, flows):
-    extra = [k for k, v in call.kwargs.items() if k not in ("mask", "training") and v is not None]
+    extra = {k: v for k, v in call.kwargs.items() if k not in ("mask", "training")}
+    extra = {k: v for k, v in extra.items() if v is not None}
     rest = [x for x in call.args[1:] if x is not None]
-    if extra or rest:
+    if (extra or rest) and not _constant(call.op, [extra, rest], flows):
         raise Refused(
             f"it is called with more than its input ({', '.join(extra) or 'several arguments'})",
             "Give it its input alone; a recurrent layer starts from zeros.",
@@ -258,13 +260,23 @@ def _layer(call, flows):
     mine = [flows[r] for r in tree.flatten(call.args[0]) if isinstance(r, Ref)]
     if not mine:
         raise Refused("its input is not a tensor of the model", "Call it on one.")
-    kind = node_of(call.op, mine)
+    kind = Declared(call.op) if extra or rest else node_of(call.op, mine)
     if any(f.timed and f.axes != (0, 1) for f in mine):
         raise Refused("its input is not (batch, time, ...)", "Transpose it back before the layer.")
     knows = isinstance(kind, Declared) or kind.remembers
     if not knows and any(not f.timed and f.shape[1] != 1 for f in mine):
         raise Refused("one of its inputs has no time axis", "Give that input a time axis of 1.")
     return kind
+
+
+def _constant(layer, arguments, flows):
+    """Does `layer` treat every step alike, with further `arguments` that have no time axis?"""
+    alike = getattr(layer, "receptive_field", None) == 1
+    if not alike or (hasattr(layer, "initial_state") and layer.initial_state(1)):
+        return False
+    return not any(
+        flows[x].timed if isinstance(x, Ref) else np.ndim(x) > 1 for x in tree.flatten(arguments)
+    )
 
 
 def _timing(kind, flows):
