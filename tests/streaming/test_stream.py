@@ -207,7 +207,7 @@ REFUSED = {
         ),
         "norm",
     ),
-    "Lambda": (nested(layers.Lambda(lambda x: x[:, ::-1], name="turn")), "encoder/turn"),
+    "Lambda": (nested(layers.Lambda(lambda x: ops.flip(x, axis=1), name="turn")), "encoder/turn"),
     "ZeroPadding1D": (nested(layers.ZeroPadding1D((0, 2), name="pad")), "encoder/pad"),
     "Mean": (raw(lambda x: ops.mean(x, axis=1, keepdims=True) + x), "mean"),
     "GetItem": (raw(lambda x: x[:, ::2]), "get_item"),
