@@ -38,24 +38,28 @@ class ShapeDensity(keras.layers.Layer):
 
     def build(self, input_shape):
         self.leads = input_shape[1][-1]
-        slope = (self.leads, self.components + 2, self.shapes)
-        self.slope = self.add_weight(name="slope", shape=slope, trainable=False)
-        self.offset = self.add_weight(
-            name="offset", shape=(self.leads, 1, self.shapes), trainable=False
-        )
+        shapes = (self.leads, self.shapes)
+        places = (self.leads, self.components, self.shapes)
+        self.centres = self.add_weight(name="centres", shape=places, trainable=False)
+        self.within = self.add_weight(name="within", shape=shapes, trainable=False)
+        self.outside = self.add_weight(name="outside", shape=shapes, trainable=False)
+        self.offset = self.add_weight(name="offset", shape=shapes, trainable=False)
 
     def learn(self, codebooks):
         """Take over one codebook a lead."""
-        slope, offset = np.zeros(self.slope.shape), np.full(self.offset.shape, NEVER)
+        centres, offset = np.zeros(self.centres.shape), np.full(self.offset.shape, NEVER)
+        within, outside = np.zeros(self.within.shape), np.zeros(self.outside.shape)
         for lead, book in enumerate(codebooks):
             count = len(book.centres)
-            width, centres = book.width.astype("float64"), book.centres.astype("float64")
+            width = book.width.astype("float64")
+            centres[lead, :, :count] = book.centres.T
+            within[lead, :count] = 0.5 / width
+            outside[lead, :count] = REST_WEIGHT / book.rest
             spread = self.components / 2 * np.log(width / width.min())
-            slope[lead, :-2, :count] = (centres / width[:, None]).T
-            slope[lead, -2, :count] = -0.5 / width
-            slope[lead, -1, :count] = -REST_WEIGHT / book.rest
-            offset[lead, 0, :count] = np.log(book.share) - spread - (centres**2).sum(1) / 2 / width
-        self.slope.assign(slope)
+            offset[lead, :count] = np.log(book.share) - spread
+        self.centres.assign(centres)
+        self.within.assign(within)
+        self.outside.assign(outside)
         self.offset.assign(offset)
 
     def initial_state(self, batch):
@@ -69,12 +73,17 @@ class ShapeDensity(keras.layers.Layer):
         scores, each = [], self.components + 1
         for lead in range(self.leads):
             z = coordinates[..., lead * each : (lead + 1) * each]
-            within = ops.sum(z[..., :-1] ** 2, -1, keepdims=True)
-            rest = energy[..., lead : lead + 1] - within - z[..., -1:] ** 2
-            features = ops.concatenate([z[..., :-1], within, ops.relu(rest)], -1)
-            logits = ops.matmul(features, self.slope[lead]) + self.offset[lead]
+            # The energy left out: of the window, less the coordinates' and the mean's.
+            rest = ops.relu(energy[..., lead : lead + 1] - ops.sum(z**2, -1, keepdims=True))
+            logits = self.offset[lead] - self.outside[lead] * rest
+            logits = logits - self.within[lead] * self._distance(z, lead)
             scores.append(-ops.logsumexp(logits, axis=-1, keepdims=True))
         return ops.concatenate(scores, -1)
+
+    def _distance(self, z, lead):
+        """`|z - c_k|^2`, by differences: expanded, it cancels where shapes are narrow."""
+        each = [(z[..., i : i + 1] - self.centres[lead, i]) ** 2 for i in range(self.components)]
+        return sum(each[1:], each[0])
 
     def compute_output_shape(self, input_shape):
         return input_shape[1]

@@ -33,14 +33,8 @@ def test_score_depends_on_the_past_only(fitted):
     assert np.array_equal(before, after)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="nearly noise-free series: rounding up to 3e-6 of the largest; 5e-7 on record 116",
-)
-def test_streamed_scores_are_the_offline_scores():
-    # Noise as in a good ECG: rounding grows with how far the signal stands above it.
-    x = pulses(odd=(ODD,), noise=0.04)
-    detector = Detector(shapes=40).fit(x)
+def test_streamed_scores_are_the_offline_scores(fitted):
+    detector, x = fitted
     offline = detector.score(x).values
     stream, pieces = detector.stream(), []
     for block in np.split(x.astype("float32"), [1, 64, 65, 400]):
