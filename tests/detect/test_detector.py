@@ -6,8 +6,10 @@ import pytest
 
 import lamina
 from lamina_detect import BadInput, Detector, Recording, find_events, find_threshold, read
+from lamina_detect._density import ShapeDensity
 from lamina_detect._evaluate import area_under_roc, average_precision
 from lamina_detect._scale import find_period, find_rails
+from lamina_detect._shapes import Shapes
 from tests.detect.support import pulses, write_record
 
 ODD = 47
@@ -171,6 +173,24 @@ def test_areas_equal_scikit_learn(rng):
     assert average_precision(positive, score) == pytest.approx(
         average_precision_score(positive, score)
     )
+
+
+def test_density_is_its_equation(rng):
+    # Narrow shapes far from 0: where expanded squares would cancel.
+    z, c = (7 + 0.01 * rng.standard_normal((n, 3)).astype("float32") for n in (50, 4))
+    width, rest, share = (rng.uniform(*r, 4) for r in ((1e-4, 2e-4), (0.5, 1), (0.1, 0.4)))
+    layer = ShapeDensity(3, 6)
+    coordinates = np.concatenate([z, np.full((50, 1), 2, "float32")], 1)[None]
+    energy = ((coordinates**2).sum(-1, keepdims=True) + 0.5).astype("float32")
+    layer.build([coordinates.shape, energy.shape])
+    layer.learn([Shapes(None, c, share, width, rest)])
+    got = keras.ops.convert_to_numpy(layer([coordinates, energy]))[0, :, 0]
+    z, c = z.astype("float64"), c.astype("float64")
+    distance = ((z[:, None] - c) ** 2).sum(-1)
+    left = energy[0].astype("float64") - (coordinates[0].astype("float64") ** 2).sum(1)[:, None]
+    usual = share * (width.min() / width) ** 1.5
+    want = -np.log((usual * np.exp(-distance / 2 / width - left / 4 / rest)).sum(1))
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
 
 def test_only_public_lamina_layers_look_back(fitted):
