@@ -43,6 +43,7 @@ def test_writes_what_it_says(series, tmp_path):
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 def test_two_runs_with_one_seed_are_equal(series, tmp_path):
     for name in ("a", "b"):
         run(series, "--out", tmp_path / name, "--shapes", 20, "--seed", 5)
