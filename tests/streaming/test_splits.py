@@ -20,10 +20,25 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*does not support masking.*:Use
 BOUND = {"float32": 1e-6, "float64": 1e-12}
 # The quick suite has one model of each kind of node; the slow one has them all.
 FEW = ["residual", "cells", "twice", "packed"]
-NAMES = pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[] if n in FEW else pytest.mark.slow) for n in ALL]
+# JAX compiles a recurrent loop anew for each length of a block.
+LENGTHS = [n for n in FEW if n != "cells" or keras.backend.backend() != "jax"]
+
+
+def names(quick):
+    marked = [pytest.param(n, marks=[] if n in quick else pytest.mark.slow) for n in ALL]
+    return pytest.mark.parametrize("name", marked)
+
+
+# Keras' layer_normalization of float64 on PyTorch gives float32 digits.
+NARROW = pytest.mark.xfail(
+    keras.backend.backend() == "torch",
+    reason="Keras computes layer_normalization in float32 on PyTorch, also of float64",
+    strict=False,
 )
-FLOAT64 = ["cells", "lags", "stranger", "raw_ops"]
+FLOAT64 = [
+    pytest.param("residual", marks=NARROW),
+    *(pytest.param(n, marks=pytest.mark.slow) for n in ["cells", "lags", "stranger", "raw_ops"]),
+]
 SPLITS = st.lists(st.integers(0, 6), min_size=1, max_size=6).filter(lambda split: sum(split) >= 8)
 
 
@@ -70,7 +85,7 @@ def assert_equal(got, want, dtype="float32"):
         all_close(ours, theirs, BOUND[dtype])
 
 
-@NAMES
+@names(FEW)
 def test_a_ragged_split_gives_the_whole(name, rng):
     model = randomise(ALL[name](), rng)
     x = inputs_of(model, rng, 2, 13)
@@ -78,7 +93,7 @@ def test_a_ragged_split_gives_the_whole(name, rng):
     assert_equal(got, whole(model, x))
 
 
-@NAMES
+@names(LENGTHS)
 @settings(max_examples=2)
 @given(split=SPLITS, seed=st.integers(0, 99))
 def test_any_split_gives_the_whole_with_and_without_masks(name, split, seed):
@@ -93,9 +108,7 @@ def test_any_split_gives_the_whole_with_and_without_masks(name, split, seed):
     assert_equal(masked, whole(model, x, mask))
 
 
-@pytest.mark.parametrize(
-    "name", ["residual", *(pytest.param(n, marks=pytest.mark.slow) for n in FLOAT64)]
-)
+@pytest.mark.parametrize("name", FLOAT64)
 def test_float64_holds_twelve_digits(name, rng, eager):
     keras.config.set_dtype_policy("float64")
     model = randomise(ALL[name](), rng)
