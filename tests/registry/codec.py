@@ -201,6 +201,7 @@ ROWS: list[Row] = [
         inputs=lambda rng: rng.integers(-3, 20, (3, 5, 4), "int32"),
         traits=dict(mask="propagate", variable_axes=(1, 2), int_range=(-3, 20)),
         oracle=lambda layer, x: np.arange(21).reshape(7, 3)[np.clip(x - 2, 0, 6)],
+        exports=frozenset({"savedmodel", "onnx"}),
         tolerance=0,
     ),
     Row(
