@@ -113,7 +113,7 @@ class FiniteScalarQuantizer(Quantizer):
 
     def _mixed(self, level, bounded, mask):
         """Mixed-radix codes, the first level the least significant."""
-        basis = np.cumprod([1, *self.levels[:-1]]).astype("int32")
+        basis = ops.convert_to_tensor(np.cumprod([1, *self.levels[:-1]]), "int32")
         codes = ops.sum((level + self._halves("int32")) * basis, axis=-1)
         known = ops.isfinite(ops.sum(bounded, axis=-1))
         return ops.where(known if mask is None else ops.logical_and(known, mask), codes, -1)
