@@ -227,3 +227,8 @@ def test_inputs_without_features_are_refused():
         VectorQuantizer(4)(keras.Input((None,)))
     with pytest.raises(ValueError, match="`start` has 3 features"):
         VectorQuantizer(4, start=np.eye(4, 3))(np.zeros((2, 5)))
+
+
+def test_a_decoder_before_there_is_a_table_is_refused():
+    with pytest.raises(ValueError, match="no table before it is built"):
+        VectorQuantizer(4).decoder()

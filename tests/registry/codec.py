@@ -121,7 +121,8 @@ ROWS: list[Row] = [
         "ResidualDecoder[projected]",
         make=lambda: lamina.ResidualDecoder(RAGGED, projections=PROJECTIONS, codebook_axis=1),
         inputs=lambda rng: rng.integers(-1, 5, (3, 3, 7), "int32"),
-        traits=dict(mask="propagate", variable_axes=(2,), int_range=(-1, 5)),
+        # A mask is of (batch, time), which here are not the first two axes: no trait says so.
+        traits=dict(variable_axes=(2,), int_range=(-1, 5)),
         oracle=lambda layer, codes: residual_sum(
             np.moveaxis(codes, 1, -1),
             [c @ w + b for c, (w, b) in zip(RAGGED, PROJECTIONS, strict=True)],

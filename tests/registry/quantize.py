@@ -75,7 +75,8 @@ ROWS: list[Row] = [
         make=lambda: lamina.VectorQuantizer(5, update="gradient", return_codes=True),
         inputs=vectors,
         oracle=None,
-        traits=TRAINED,
+        # It draws once, to start its table from the first batches; then nothing is left to chance.
+        traits={key: value for key, value in TRAINED.items() if key != "stochastic"},
     ),
     Row(
         "ResidualVectorQuantizer",

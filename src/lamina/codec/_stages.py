@@ -45,13 +45,15 @@ def _one_table(codes, tables, sizes, dtype, policy, skip):
     sizes = np.array(sizes, "int32")
     starts = np.cumsum(sizes, dtype="int32") - sizes
     nan, zero = int(sizes.sum()), int(sizes.sum()) + 1
+    # Tensors, not arrays: PyTorch warns where its tensors meet NumPy's arrays.
+    starts, ends = (ops.convert_to_tensor(x, "int32") for x in (starts, sizes))
     codes = ops.cast(codes, "int32")
     index = codes + starts
     if policy == "clip":
-        index = ops.clip(codes, 0, sizes - 1) + starts
+        index = ops.minimum(ops.maximum(codes, 0), ends - 1) + starts
     elif (wrong := outside(codes, int(sizes.min()), dtype)) is not None:
         if len(set(sizes.tolist())) > 1:
-            wrong = ops.logical_or(codes < 0, codes >= sizes)
+            wrong = ops.logical_or(codes < 0, codes >= ends)
         index = ops.where(wrong, zero if policy == "zero" else nan, index)
     if skip is not None:
         index = ops.where(ops.equal(codes, skip), zero, index)

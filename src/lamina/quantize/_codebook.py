@@ -67,6 +67,11 @@ class Codebook(keras.layers.Layer):
 
     def rows(self):
         """The table as it is used."""
+        if not self.built:
+            raise ValueError(
+                "A quantizer has no table before it is built: call it on data, or `build` it with "
+                "the shape of its inputs, then ask for its table or its `decoder()`."
+            )
         return (
             self.codebook.value + self.shift.value
             if self.update == "gradient"

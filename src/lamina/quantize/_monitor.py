@@ -15,7 +15,7 @@ class CodebookMonitor(keras.callbacks.Callback):
 
     Example:
         >>> layer = lamina.VectorQuantizer(4, name="vq")
-        >>> model = keras.Sequential([keras.Input((2,)), layer])
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2), layer])
         >>> model.compile("adam", "mse")
         >>> x = np.random.default_rng(0).standard_normal((64, 2))
         >>> history = model.fit(x, x, verbose=0, callbacks=[CodebookMonitor()]).history

@@ -123,7 +123,8 @@ class Biquad(keras.layers.Layer):
             return self.sos
         wide = ops.convert_to_tensor(np.zeros((), "float64")).dtype  # float32 on JAX without x64
         numerator = ops.cast(self.numerator.value, wide)
-        bounded = LIMIT * ops.tanh(ops.cast(self.poles.value, wide))
+        # tanh; Keras' own gives float32 for float64 on JAX.
+        bounded = LIMIT * (2 * ops.sigmoid(2 * ops.cast(self.poles.value, wide)) - 1)
         a1, a2 = (1 + bounded[:, 1:]) * bounded[:, :1], bounded[:, 1:]
         return ops.concatenate([numerator, ops.ones_like(a1), a1, a2], axis=1)
 
@@ -152,10 +153,13 @@ class Biquad(keras.layers.Layer):
         after, offset = {}, None
         if self.initial == "edge":
             x, offset, after = self._less_first(x, n, state, mask, reset)
-        y, after["state"] = self._filtered(x, n, state["state"], reset)
+        filtered = self._filtered(x, n, state["state"], reset)
+        y, after["state"] = filtered  # pyright: ignore[reportGeneralTypeIssues]
         if offset is not None:
-            gain = np.prod(self.sos[:, :3].sum(1) / self.sos[:, 3:].sum(1))
-            if self.learned:
+            if not self.learned:
+                sos = np.asarray(self.sos)
+                gain = np.prod(sos[:, :3].sum(1) / sos[:, 3:].sum(1))
+            else:
                 sos = self.coefficients()
                 gain = ops.prod(ops.sum(sos[:, :3], axis=1) / ops.sum(sos[:, 3:], axis=1))
             y = y + ops.cast(gain, x.dtype) * offset
