@@ -106,6 +106,19 @@ def compiled(layer, call, jit):
     return run
 
 
+def traced_for_any(call, tree, axes):
+    """`call(tree)` traced once with `axes` of unknown length; None where a backend has no such."""
+    if BACKEND != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    def unknown(x):
+        shape = [None if axis in axes else n for axis, n in enumerate(x.shape)]
+        return tf.TensorSpec(shape, x.dtype)
+
+    return tf.function(call, input_signature=[keras.tree.map_structure(unknown, tree)])
+
+
 def random_ops_of_graph(layer, call, tree) -> list[str]:
     """Stateful random operations in the traced graph (TensorFlow): they read the global seed."""
     if BACKEND != "tensorflow":

@@ -28,8 +28,8 @@ def dtypes(tree):
 def the_policy_decides_the_dtype(case):
     """Under another dtype policy it fails, or returns another dtype than the policy's."""
     floats = any(is_float(x) for x in keras.tree.flatten(case.inputs))
-    policies = ["bfloat16", "float64", "mixed_bfloat16"]
-    for policy in policies:
+    own = None
+    for policy in ("bfloat16", "float64", "mixed_bfloat16"):
         if policy == "float64" and not has_float64():
             continue
         layer = under(case, policy)
@@ -46,13 +46,16 @@ def the_policy_decides_the_dtype(case):
                     wanted=want,
                     returned=has,
                 )
-        if bad := _wrong_variables(layer):
-            return broken(
-                f"under the policy {policy} its weight {bad[0]} is {bad[1]}",
-                "memory and speed that the policy promises are lost, or dtypes clash",
-                "make weights with add_weight without a dtype of their own",
-                policy=policy,
-            )
+        own = own or _weights_of_own_dtype(layer)
+    if own:
+        path, dtype, policy = own
+        return advice(
+            f"under the policy {policy} its weight {path} is {dtype}",
+            "right for running means and the like; elsewhere the memory that half precision "
+            "promises is lost",
+            "make weights with add_weight without a dtype of their own",
+            policy=policy,
+        )
 
 
 def _given(case, layer):
@@ -78,10 +81,10 @@ def _wrong(case, layer, found, floats):
     return None
 
 
-def _wrong_variables(layer):
+def _weights_of_own_dtype(layer):
     for variable in layer.trainable_variables:
         if keras.backend.is_float_dtype(variable.dtype) and variable.dtype != layer.variable_dtype:
-            return variable.path, variable.dtype
+            return variable.path, variable.dtype, layer.dtype_policy.name
     return None
 
 

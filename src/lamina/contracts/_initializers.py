@@ -20,7 +20,7 @@ def seed_dtype_and_shape_are_honoured(case):
     if not accepted:
         return broken(f"it accepts none of the shapes {SHAPES}")
     for shape in accepted:
-        for dtype in ("float32", "float16", *(("float64",) if has_float64() else ())):
+        for dtype in ("float32", "float16", "bfloat16", *(("float64",) if has_float64() else ())):
             value = _value(case.fresh(), shape, dtype)
             has = keras.backend.standardize_dtype(value.dtype)
             if tuple(value.shape) != shape or has != dtype:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from lamina.contracts._backends import BACKEND, can_compile, compiled, random_ops_of_graph
-from lamina.contracts._case import layer_code, put_back, seed_host, state_of
+from lamina.contracts._case import layer_code, put_back, repeats, seed_host, state_of
 from lamina.contracts._compare import as_array, difference, leaves
 from lamina.contracts._contract import advice, broken, contract, skipped
 from lamina.contracts._inputs import vary
@@ -196,12 +196,6 @@ def _compiled_break(case, jit):
                 )
 
 
-def repeats(case, layer, training):
-    """Is a call from one state the same each time?"""
-    one, two = case.call(layer, training=training), case.call(layer, training=training)
-    return difference(one, two, 0, 0) is None
-
-
 @contract("mode.eager_equals_graph", follows=("compile.jit", "state.no_python_mutation"))
 def eager_and_graph_agree(case):
     """Traced into a graph it fails, or computes something else than in eager code."""
@@ -257,16 +251,31 @@ def compiled_draws_are_new(case):
     if not can_compile() or not case.traits.jit:
         return skipped("it is not compiled here")
     layer = case.ready()
-    if not case.varies(layer, True, draws=8):
-        return None
-    # JAX compiles with jit only; on TensorFlow a graph shows it as well, and compiles faster.
-    run = compiled(layer, lambda tree: case.apply(layer, tree, True), jit=BACKEND == "jax")
+    # Each call from one state, seeds apart: what moves on as it trains is no randomness.
+    seeds = seed_ids(layer)
+    start = [(v, x) for v, x in state_of(layer) if id(v) not in seeds]
+
+    def draws_anew(call, count):
+        first = leaves(call(given))
+        for _ in range(count):
+            put_back(start)
+            if difference(first, leaves(call(given)), 0, 0):
+                return True
+        return False
+
+    def eagerly(tree):
+        return case.apply(layer, tree, True)
+
     given = case.tensors()
+    with layer_code("calling it in training"):
+        if not draws_anew(eagerly, 8):
+            return None
+    # JAX compiles with jit only; on TensorFlow a graph shows it as well, and compiles faster.
+    run = compiled(layer, eagerly, jit=BACKEND == "jax")
+    put_back(start)
     with layer_code("calling it compiled, in training"):
-        first = leaves(run(given))
-        for _ in range(24):
-            if difference(first, leaves(run(given)), 0, 0):
-                return None
+        if draws_anew(run, 24):
+            return None
     return broken(
         "eager calls differ, but 25 compiled ones are all equal",
         "in fit() the noise is one constant, drawn once at tracing",
@@ -287,6 +296,8 @@ def global_generators_are_left_alone(case):
         strangers = [g for g in draws.generators if id(g.state) not in own]
         used += [f"the Keras seed generator `{g.name}`" for g in strangers[:1]]
         used += _graph_draws(case, layer, training)
+        if not (used or case.traits.python_state or repeats(case, layer, training)):
+            used = ["what no seed can set, such as the clock or the operating system"]
         if used:
             return broken(
                 f"a call draws from {used[0]}",

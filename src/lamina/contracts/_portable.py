@@ -1,5 +1,6 @@
 """The contract of portability: nothing in call() belongs to one backend."""
 
+import sys
 import traceback
 from pathlib import Path
 
@@ -55,13 +56,20 @@ def _native_call(case, layer, pretend=False):
 
 def _own_line(error):
     """The layer's own line that called the backend; None where Keras itself did."""
+    backends = [_folder(name) for name in ("tensorflow", "jax", "torch", "numpy")]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        parts = Path(frame.filename).parts
-        if "keras" in parts and not frame.filename.endswith("keras_tensor.py"):
+        above = Path(frame.filename).parents
+        if _folder("keras") in above and not frame.filename.endswith("keras_tensor.py"):
             return None
-        if not set(parts) & {"tensorflow", "jax", "jaxlib", "torch", "numpy", "keras"}:
+        if not any(folder in above for folder in [*backends, _folder("keras")]):
             return f"`{frame.line}` (line {frame.lineno})"
     return None
+
+
+def _folder(package):
+    """Where an imported package lies."""
+    module = sys.modules.get(package)
+    return Path(module.__file__).parent if module else None
 
 
 def leave_outputs(case, path):

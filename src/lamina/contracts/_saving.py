@@ -9,7 +9,7 @@ from lamina._common import to_numpy
 from lamina.contracts._backends import BACKEND
 from lamina.contracts._case import copy_weights, layer_code, perturb_weights, tensors
 from lamina.contracts._compare import as_array, difference, leaves
-from lamina.contracts._contract import LayerFailed, broken, contract, skipped
+from lamina.contracts._contract import LayerFailed, advice, broken, contract, skipped
 from lamina.contracts._weights import build_only, builds_itself
 
 
@@ -116,14 +116,18 @@ def weights_load_into_a_model_not_yet_called(case):
 @contract("copy.deepcopy")
 def a_deep_copy_is_equal_and_its_own(case):
     """copy.deepcopy fails, differs, or shares its weights with the original."""
-    layer = case.ready(perturb=True)
+    layer, uncalled = case.ready(perturb=True), False
     try:
-        with layer_code("copy.deepcopy"), keras.saving.custom_object_scope(case.target.scope):
-            twin = copy.deepcopy(layer)
+        twin = _copied(case, layer)
     except LayerFailed:
         if builds_itself(layer):
             raise
-        return skipped("Keras cannot copy, once called, a layer that has no build() of its own")
+        # Keras rebuilds a copy by build(): without one it can copy what was not called yet.
+        layer, uncalled = case.fresh(), True
+        twin = _copied(case, layer)
+        case.call(layer)
+        case.call(twin)
+        copy_weights(layer, twin)
     shared = {id(v) for v in layer.variables} & {id(v) for v in twin.variables}
     if shared:
         return broken(
@@ -145,7 +149,18 @@ def a_deep_copy_is_equal_and_its_own(case):
         for before, now in zip(kept, layer.variables, strict=True):
             if difference([as_array(before)], [as_array(to_numpy(now.value))]):
                 return broken(f"changing a deep copy changed {now.path} of the original")
+    if found is None and uncalled:
+        return advice(
+            "it can be copied before its first call only",
+            "a trained model that holds it cannot be copied or pickled",
+            "give it a build() that builds its sub-layers: Keras rebuilds a copy by that",
+        )
     return found
+
+
+def _copied(case, layer):
+    with layer_code("copy.deepcopy"), keras.saving.custom_object_scope(case.target.scope):
+        return copy.deepcopy(layer)
 
 
 @contract("export.savedmodel", slow=True, follows=("shape.none_batch", "mode.eager_equals_graph"))

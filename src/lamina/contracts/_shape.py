@@ -2,8 +2,9 @@
 
 import keras
 
-from lamina.contracts._case import layer_code, tensors
-from lamina.contracts._compare import shapes
+from lamina.contracts._backends import traced_for_any
+from lamina.contracts._case import layer_code, put_back, repeats, seed_host, state_of, tensors
+from lamina.contracts._compare import difference, leaves, same_shapes, shapes
 from lamina.contracts._contract import LayerFailed, broken, contract, skipped
 from lamina.contracts._inputs import rows, with_length
 
@@ -123,19 +124,26 @@ def any_number_of_rows(case):
         with layer_code(f"calling it on a batch of {count}"):
             found = [tuple(x.shape) for x in actual(case, layer, inputs)]
         for one, other in zip(usual, found, strict=True):
-            per_row = [s[0] == n for s, n in ((one, case.batch), (other, count)) if s]
-            # An axis as long as the batch may grow with it: a matrix of all pairs.
-            fits = len(one) == len(other) and all(
-                a == b or (a, b) == (case.batch, count)
-                for a, b in zip(one[1:], other[1:], strict=True)
-            )
-            if not fits or len(set(per_row)) > 1:
+            if not _fits(case, one, other, count):
                 return broken(
                     f"{case.batch} rows give the shape {one}, {count} rows {other}",
                     "the last, smaller batch of an epoch or a single prediction fails",
                     "take the batch from ops.shape(x)[0]; squeeze named axes only",
                     rows=count,
                 )
+
+
+def _fits(case, one, other, count):
+    """Does the shape for `count` rows go with the one for the sample's rows?"""
+    if len(one) != len(other):
+        return False
+    # An axis as long as the batch may grow with it: a matrix of all pairs.
+    grows = [a == b or (a, b) == (case.batch, count) for a, b in zip(one, other, strict=True)]
+    if "batch_axes_out" in case.traits:
+        return all(
+            g or a * count == b * case.batch for g, a, b in zip(grows, one, other, strict=True)
+        )
+    return all(grows[1:]) and (not one or (one[0] == case.batch) == (other[0] == count))
 
 
 def _few_batches(case):
@@ -166,6 +174,35 @@ def works_with_an_unknown_batch(case):
                 "use ops.shape(x)[0] for the batch, or -1 in a reshape",
                 announced=told,
             )
+    return _traced_break(case, layer, (0,), [case.inputs, *_other_batches(case)])
+
+
+def _traced_break(case, layer, axes, samples):
+    """The layer's own call in a graph of unknown lengths, which its compute_output_shape may hide.
+
+    So it runs under fit() on a dataset whose last batch is shorter, or whose rows differ in length.
+    """
+    run = traced_for_any(lambda tree: case.apply(layer, tree, False), case.tensors(), axes)
+    if run is None or not repeats(case, layer, False):
+        return None
+    for inputs in samples:
+        state = state_of(layer)
+        seed_host()
+        with layer_code(f"running it in a graph where axes {axes} have no fixed length"):
+            found = leaves(run(case.tensors(inputs)))
+        put_back(state)
+        expected = case.call(layer, inputs, False)
+        worst = same_shapes(expected, found) and difference(expected, found, 1e-4, 1e-3)
+        if worst or not same_shapes(expected, found):
+            return broken(
+                f"in a graph where axes {axes} have no fixed length it gives something else",
+                "fit() on batches of differing sizes trains another model than the one tried",
+                "take lengths from ops.shape(x), never from x.shape, where they may be None",
+                expected=[y.shape for y in expected],
+                returned=[y.shape for y in found],
+                **(worst.values() if worst else {}),
+            )
+    return None
 
 
 @contract("shape.none_axes", needs="variable_axes")
@@ -191,3 +228,6 @@ def works_with_unknown_lengths(case):
             )
     with layer_code("running a model of unknown lengths"):
         model(tensors(case.model_inputs()))
+    batch = () if case.traits.fixed_batch else (0,)
+    longer = [with_length(case.inputs, axes, n) for n in (longest, longest + 1)]
+    return _traced_break(case, layer, (*batch, *axes), longer)
