@@ -17,6 +17,7 @@ from xml.sax.saxutils import quoteattr
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -115,10 +116,24 @@ class Run:
                 self.error = f"the worker process died (exit code {code}) before any contract ran"
                 break
             target, contract = self.running
-            why = "took too long" if code is None else f"killed its process (exit code {code})"
-            crashed = {"contract": contract, "status": "crashed", "message": f"the layer {why}"}
-            self.results.setdefault(target, []).append(crashed)
+            self.results.setdefault(target, []).append(self._crashed(contract, code))
         return [self._report(number, told) for number, told in enumerate(self.targets)]
+
+    def _crashed(self, contract, code):
+        """The result of a contract that did not come back: `code` None where it hung."""
+        why = f"killed its process (exit code {code})"
+        if code is None:
+            why = f"did not return within {self.timeout:g} s"
+        return {
+            "contract": contract,
+            "status": "crashed",
+            "message": f"the layer {why}",
+            "means": "it would take the whole training run with it",
+            "hint": "look for a loop without an end, an exit, or native code; --timeout gives more "
+            "time",
+            "example": {},
+            "seconds": self.timeout if code is None else 0.0,
+        }
 
     def _work(self, job):
         """Runs a worker; its exit code, or None when a contract took too long."""
@@ -203,16 +218,16 @@ def show(report):
     guessed = " (guessed: give --inputs to be sure)" if report["provisional"] else ""
     title = f"{report['target']} on {report['backend']}, inputs {report['inputs']}{guessed}"
     if sys.stdout.isatty():
-        table = Table("contract", "status", "", title=title)
+        table = Table("contract", "status", "message", title=escape(title))
         for r in report["results"]:
             style = STYLES.get(r["status"], "bold red")
-            table.add_row(r["contract"], f"[{style}]{r['status']}[/]", r.get("message", ""))
+            table.add_row(r["contract"], f"[{style}]{r['status']}[/]", escape(r["message"]))
         Console().print(table)
     else:
         typer.echo(title)
         for r in report["results"]:
             if r["status"] not in ("passed", "skipped"):
-                typer.echo(f"{r['status']}: {r['contract']}: {r.get('message', '')}")
+                typer.echo(f"{r['status']}: {r['contract']}: {r['message']}")
     found = {r["contract"]: r for r in report["results"]}
     for number, cause in enumerate(report["causes"], 1):
         _show_cause(number, cause, found[cause["root"]])
@@ -244,10 +259,10 @@ def junit_xml(reports):
         for r in report["results"]:
             inner = ""
             if r["status"] in FAILING:
-                inner = f"<failure message={quoteattr(r.get('message', ''))}/>"
+                inner = f"<failure message={quoteattr(r['message'])}/>"
             elif r["status"] == "skipped":
-                inner = f"<skipped message={quoteattr(r.get('message', ''))}/>"
-            seconds = f"{r.get('seconds', 0):.3f}"
+                inner = f"<skipped message={quoteattr(r['message'])}/>"
+            seconds = f"{r['seconds']:.3f}"
             cases.append(
                 f"<testcase classname={name} name={quoteattr(r['contract'])} "
                 f'time="{seconds}">{inner}</testcase>'

@@ -48,8 +48,25 @@ def tensors(tree, dtype=None):
 
 
 def state_of(layer):
-    """Every variable of a layer with its present value."""
-    return [(v, np.array(to_numpy(v.value))) for v in layer.variables]
+    """Every variable that a layer lists, or only holds, with its present value."""
+    listed = list(layer.variables)
+    known = {id(v) for v in listed}
+    return [(v, np.array(to_numpy(v.value))) for v in [*listed, *_held(layer, known, 3)]]
+
+
+def _held(value, seen, depth):
+    """Keras variables in attributes, also of sub-layers: a stateful RNN does not list its state."""
+    if id(value) in seen or depth < 0:
+        return []
+    seen.add(id(value))
+    if isinstance(value, keras.Variable):
+        return [value]
+    if isinstance(value, keras.layers.Layer):
+        return [v for inner in vars(value).values() for v in _held(inner, seen, 3)]
+    if isinstance(value, dict):
+        value = list(value.values())
+    inside = value if isinstance(value, list | tuple) else []
+    return [v for inner in inside for v in _held(inner, seen, depth - 1)]
 
 
 def put_back(state):

@@ -51,7 +51,11 @@ class Difference:
 def difference(one, other, atol=ATOL, rtol=RTOL) -> Difference | None:
     """Where two lists of arrays differ most beyond the tolerance; None where they agree."""
     worst, excess = None, 0.0
+    if len(one) != len(other):
+        return Difference(min(len(one), len(other)), (), float("nan"), float("nan"))
     for number, (a, b) in enumerate(zip(one, other, strict=True)):
+        if a.shape != b.shape:
+            return Difference(number, (), float("nan"), float("nan"))
         if a.dtype.kind not in "fciub":
             if a.tolist() != b.tolist():
                 return Difference(number, (), float("nan"), float("nan"))
