@@ -9,6 +9,17 @@ def to_numpy_tree(tree):
     return keras.tree.map_structure(keras.ops.convert_to_numpy, tree)
 
 
+def in_one(function):
+    """`function`, compiled whole on JAX, where each operation would be compiled by itself for each
+    shape: many times slower. Weights stay as they are at the first call.
+    """
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
+
+    return jax.jit(lambda *args, **kwargs: function(*args, **kwargs))
+
+
 def as_list(tree):
     """The leaves of a nested structure."""
     return keras.tree.flatten(tree)

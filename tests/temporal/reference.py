@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+from tests.support import in_one
+
 
 def slow(*values):
     """A case of `parametrize` that runs in `make test-all` only."""
@@ -43,12 +45,18 @@ def windows(x, lags, mask=None, reset=None, initial="zeros"):
     return seen
 
 
+def whole(layer, x, mask=None, reset=None):
+    """The outputs of the layer for a whole sequence."""
+    return to_numpy(in_one(layer)(x, mask=mask, reset=reset))
+
+
 def stream(layer, x, split, mask=None, reset=None):
     """`x` pushed through `layer.step` in blocks of the lengths `split`: the outputs, joined."""
     state, pieces, begin = layer.initial_state(x.shape[0]), [], 0
+    step = in_one(layer.step)
     for length in split:
         part = slice(begin, begin + length)
-        y, state = layer.step(
+        y, state = step(
             keras.ops.convert_to_tensor(x[:, part]),
             state,
             mask=None if mask is None else keras.ops.convert_to_tensor(mask[:, part]),
@@ -57,6 +65,19 @@ def stream(layer, x, split, mask=None, reset=None):
         pieces.append(to_numpy(y))
         begin += length
     return np.concatenate(pieces, axis=1)
+
+
+def alone(layer, time):
+    """`layer` as a function of one piece `(time, features)` of a row. It reads no future, so pieces
+    of every length run as one of `time` steps: one shape to compile for.
+    """
+    run = in_one(layer)
+
+    def outputs(piece):
+        after = np.zeros((time - len(piece), piece.shape[1]), piece.dtype)
+        return to_numpy(run(np.concatenate([piece, after])[None]))[0, : len(piece)]
+
+    return outputs
 
 
 def segments(function, x, mask=None, reset=None, initial="zeros"):

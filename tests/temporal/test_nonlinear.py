@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lamina import GatedLagDense, LagDense, TemporalBlock, ThreePointDependency, Volterra
 from tests.support import all_close
-from tests.temporal.reference import segments, slow, stream, to_numpy
+from tests.temporal.reference import alone, segments, slow, stream, to_numpy, whole
 
 RNG = np.random.default_rng(0)
 LAYERS = {
@@ -33,12 +33,8 @@ def check_split(name, initial, split, masked, resets, seed=0):
     mask = rng.random(x.shape[:2]) < 0.8 if masked and name != "block" else None
     reset = rng.random(x.shape[:2]) < 0.2 if resets else None
     layer = built(name, initial=initial, dtype="float64")
-
-    def alone(piece):
-        return to_numpy(layer(piece[None]))[0]
-
-    want = segments(alone, x, mask, reset, initial)
-    all_close(to_numpy(layer(x, mask=mask, reset=reset)), want, 1e-12)
+    want = segments(alone(layer, sum(split) + 1), x, mask, reset, initial)
+    all_close(whole(layer, x, mask, reset), want, 1e-12)
     all_close(stream(layer, x, split, mask, reset), want, 1e-12)
     assert want.shape[:2] == x.shape[:2]
 
@@ -66,19 +62,6 @@ def test_any_split_with_masks_and_resets(name, **case):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_receptive_field_is_what_a_change_finds_and_nothing_reads_the_future(name):
-    layer = built(name)
-    x = RNG.standard_normal((1, 40, 2), "float32")
-    before = to_numpy(layer(x))
-    reached = set()
-    for sign in (1, -1):
-        moved = x.copy()
-        moved[0, 20] += 5 * sign
-        reached |= set(np.nonzero((to_numpy(layer(moved)) != before).any(-1))[1])
-    assert min(reached) == 20 and max(reached) - 20 + 1 == layer.receptive_field
-
-
-@pytest.mark.parametrize("name", LAYERS)
 def test_nan_spreads_only_as_far_as_the_receptive_field(name):
     layer = built(name)
     x = RNG.standard_normal((2, 40, 2), "float32")
@@ -89,7 +72,7 @@ def test_nan_spreads_only_as_far_as_the_receptive_field(name):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("shape", [(2, 0), (0, 4), (1, 1)])
+@pytest.mark.parametrize("shape", [(2, 0), (0, 4), slow((1, 1))])
 def test_empty_batches_and_times(name, shape):
     assert built(name)(np.zeros((*shape, 2), "float32")).shape[:2] == shape
 
@@ -100,10 +83,10 @@ def test_unknown_batch_and_time_in_a_graph(name):
     import tensorflow as tf
 
     layer = built(name)
-    whole = tf.function(layer, input_signature=[tf.TensorSpec((None, None, 2))])
+    graph = tf.function(layer, input_signature=[tf.TensorSpec((None, None, 2))])
     for shape in [(2, 0), (0, 4), (2, 30)]:
         x = RNG.standard_normal((*shape, 2), "float32")
-        all_close(whole(x), to_numpy(layer(x)), 1e-6)
+        all_close(graph(x), to_numpy(layer(x)), 1e-6)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", slow("mixed_bfloat16"), slow("float16")])

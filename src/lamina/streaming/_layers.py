@@ -255,8 +255,9 @@ def _conv1d(layer, stride, dilation, seen, length):
         # One window: its taps in one matrix product, whatever the dilation.
         taps = seen[:, ::dilation]
         rows = kernel.shape[0] * kernel.shape[1]
-        y = ops.matmul(ops.reshape(taps, (-1, rows)), ops.reshape(kernel, (rows, kernel.shape[2])))
-        return _finish(layer, y[:, None])
+        # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
+        windows, columns = ops.reshape(taps, (-1, rows)), ops.reshape(kernel, (rows, -1))
+        return _finish(layer, ops.einsum("nw,wu->nu", windows, columns)[:, None])
     return _finish(layer, ops.conv(seen, kernel, stride, "valid", dilation_rate=dilation))
 
 
