@@ -115,39 +115,48 @@ def test_float64_holds_twelve_digits(name, rng):
     assert_equal(got, whole(model, x), "float32" if name in NARROW else "float64")
 
 
-def turned(model, x, start):
-    """`x` from `start` on, then what was before it."""
-    return keras.tree.map_structure(
-        lambda v, s: np.roll(v, -start, axis=1) if s.shape[1] is None else v, x, inputs_in(model)
-    )
+def turned(v, start):
+    """A row block from `start` on, then what was before it."""
+    return np.roll(v, -start, axis=1)
 
 
-def assert_rows_start_anew(name, seed):
-    rng = np.random.default_rng(seed)
-    model = randomise(EVERY_SAMPLE[name](), rng)
-    x, reset = inputs_of(model, rng, 2, 9), rng.random((2, 9)) > 0.75
+def assert_rows_start_anew(model, x, split, reset, mask=None):
+    """Each piece of a row between resets is what the model gives for it alone."""
+    batch, time = reset.shape
     with arithmetic():
-        got = pushed(lamina.Stream(model, 2), model, x, (4, 0, 5), reset=reset)
-    alone = in_one(model)
-    for row in range(2):
-        cuts = [0, *(t for t in range(1, 9) if reset[row, t]), 9]
+        got = pushed(lamina.Stream(model, batch), model, x, split, mask, reset)
+    starts = sorted({0, *np.flatnonzero(reset.any(axis=0))})
+    wanted = {}
+    for start in starts:
+        # What follows is not read: pieces of every length run as one of the whole length.
+        piece = keras.tree.map_structure(
+            lambda v, s, start=start: turned(v, start) if s.shape[1] is None else v,
+            x,
+            inputs_in(model),
+        )
+        wanted[start] = whole(model, piece, None if mask is None else turned(mask, start))
+    for row in range(batch):
+        cuts = sorted({0, *np.flatnonzero(reset[row]), time})
         for a, b in itertools.pairwise(cuts):
-            # What follows is not read: pieces of every length run as one of the whole length.
-            piece = turned(model, x, a)
-            want = [y[row : row + 1, : b - a] for y in as_list(to_numpy_tree(alone(piece)))]
-            assert_equal([y[row : row + 1, a:b] for y in got], want)
+            want = [y[row, : b - a] for y in wanted[a]]
+            assert_equal([y[row, a:b] for y in got], want)
 
 
 @pytest.mark.parametrize("name", ["residual", "gru"])
-def test_rows_start_anew_where_reset_says(name):
-    assert_rows_start_anew(name, 0)
+def test_rows_start_anew_where_reset_says(name, rng):
+    model = randomise(EVERY_SAMPLE[name](), rng)
+    reset = rng.random((2, 9)) > 0.75
+    assert_rows_start_anew(model, inputs_of(model, rng, 2, 9), (4, 0, 5), reset)
 
 
 @pytest.mark.slow
 @settings(max_examples=8)
 @given(name=st.sampled_from(sorted(EVERY_SAMPLE)), seed=st.integers(0, 99))
 def test_rows_of_any_model_start_anew_where_reset_says(name, seed):
-    assert_rows_start_anew(name, seed)
+    rng = np.random.default_rng(seed)
+    model = randomise(EVERY_SAMPLE[name](), rng)
+    reset = rng.random((2, 9)) > 0.75
+    assert_rows_start_anew(model, inputs_of(model, rng, 2, 9), (4, 0, 5), reset)
 
 
 def random_block(draw, x):
@@ -171,31 +180,30 @@ def random_block(draw, x):
     return simple[kind]()
 
 
-@settings(max_examples=3)  # the next test has many more
-@given(data=st.data(), split=SPLITS)
-def test_random_models_stream(data, split):
-    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+def random_case(draw, depth):
+    """A random model, inputs, and marks of what is missing and where rows start anew."""
+    rng = np.random.default_rng(draw(st.integers(0, 9999)))
     start = x = keras.Input((None, 3))
-    for _ in range(data.draw(st.integers(1, 4))):
-        x = random_block(data.draw, x)
-    model = randomise(keras.Model(start, x), rng)
-    x = inputs_of(model, rng, 2, sum(split))
-    with arithmetic():
-        got = pushed(lamina.Stream(model, 2), model, x, split)
-    assert_equal(got, whole(model, x))
+    for _ in range(draw(st.integers(1, depth))):
+        x = random_block(draw, x)
+    model, split = randomise(keras.Model(start, x), rng), draw(SPLITS)
+    shape = (2, sum(split))
+    mask = rng.random(shape) > 0.3 if draw(st.booleans()) else None
+    reset = rng.random(shape) > (0.8 if draw(st.booleans()) else 1)
+    return model, inputs_of(model, rng, *shape), split, reset, mask
+
+
+@settings(max_examples=3)  # the next test has many more
+@given(data=st.data())
+def test_random_models_stream_with_masks_and_resets(data):
+    assert_rows_start_anew(*random_case(data.draw, depth=4))
 
 
 @pytest.mark.slow
 @settings(max_examples=60)
-@given(data=st.data(), split=SPLITS)
-def test_many_random_models_stream_compiled(data, split):
-    rng = np.random.default_rng(data.draw(st.integers(0, 9999)))
-    start = x = keras.Input((None, 3))
-    for _ in range(data.draw(st.integers(1, 6))):
-        x = random_block(data.draw, x)
-    model = randomise(keras.Model(start, x), rng)
-    x = inputs_of(model, rng, 2, sum(split))
-    assert_equal(pushed(lamina.Stream(model, 2), model, x, split), whole(model, x))
+@given(data=st.data())
+def test_many_random_models_stream_with_masks_and_resets(data):
+    assert_rows_start_anew(*random_case(data.draw, depth=6))
 
 
 def test_the_same_split_gives_the_same_bits(rng):

@@ -207,6 +207,10 @@ REFUSED = {
         ),
         "norm",
     ),
+    "IntermediateOutput": (
+        raw(lambda x: lamina.IntermediateOutput(layers.Dense(4), name="both")(x)),
+        "both",
+    ),
     "Lambda": (nested(layers.Lambda(lambda x: ops.flip(x, axis=1), name="turn")), "encoder/turn"),
     "ZeroPadding1D": (nested(layers.ZeroPadding1D((0, 2), name="pad")), "encoder/pad"),
     "Mean": (raw(lambda x: ops.mean(x, axis=1, keepdims=True) + x), "mean"),

@@ -24,8 +24,9 @@ def node_of(layer, flows):
     rule = RULES.get(type(layer))
     if rule is not None:
         return rule(layer, flows)
-    reason, repair = REFUSALS.get(type(layer), ("it is not known to stream", _own(layer)))
-    raise Refused(reason, repair)
+    unknown = "it is not known to stream", _own(layer)
+    name = keras.saving.get_registered_name(type(layer))
+    raise Refused(*REFUSALS.get(type(layer), REFUSALS.get(name, unknown)))
 
 
 def _own(layer):
@@ -371,6 +372,12 @@ REFUSALS = {
     layers.Dot: (
         "it multiplies every step with every other",
         "Use Multiply, and a sum over the features.",
+    ),
+    # By its name: the families do not import each other.
+    "lamina>IntermediateOutput": (
+        "the layer inside it is not a call of the model",
+        "Make both outputs of the model: keras.Model(inputs, [inner(x), x]), with the layer inside "
+        "(`.layer`) as `inner`.",
     ),
     layers.Lambda: ("its function is not known to stream", f"Use keras.ops, or {_PROTOCOL}."),
 }
