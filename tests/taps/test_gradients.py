@@ -19,6 +19,11 @@ def float64():
     keras.config.set_dtype_policy("float64")
 
 
+def bend(x):
+    """A smooth activation in float64 on every backend: on JAX, Keras' tanh makes float32 of it."""
+    return x / (1 + x * x)
+
+
 class Affine(keras.layers.Layer):
     """`Dense` in float64 on every backend: on PyTorch, Keras' own matmul makes float32 of it."""
 
@@ -38,8 +43,8 @@ def small():
     model = keras.Sequential(
         [
             keras.Input((3,), dtype=keras.config.dtype_policy().compute_dtype),
-            Affine(4, ops.tanh, name="a"),
-            Affine(4, ops.tanh, name="b"),
+            Affine(4, bend, name="a"),
+            Affine(4, bend, name="b"),
             Affine(2, name="c"),
         ]
     )
@@ -78,7 +83,7 @@ def test_tap_gradients_are_finite_differences(float64, rng):
 
 
 def test_tap_gradients_at_every_call(float64, rng):
-    dense = Affine(3, ops.tanh, name="d")
+    dense = Affine(3, bend, name="d")
     inputs = keras.Input((3,), dtype="float64")
     model = keras.Model(inputs, dense(dense(inputs)))
     x = rng.standard_normal((2, 3))
