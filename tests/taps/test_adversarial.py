@@ -176,6 +176,19 @@ def test_the_ratio_scales_the_discriminators_step_whatever_the_optimizer(optimiz
         np.testing.assert_allclose(scaled, full * (0.25 if i < 4 else 1), rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.tensorflow
+def test_a_step_reads_each_weight_of_the_discriminator_once(rng):
+    """A second, frozen read could run after the update: TensorFlow's Grappler loses their order."""
+    import tensorflow as tf
+
+    generator, discriminator = networks()
+    gan = Adversarial(generator, discriminator, r1=1.0, taps="hidden")
+    x = ops.convert_to_tensor(rng.standard_normal((8, 2)).astype("float32"))
+    graph = tf.function(lambda: gan.play(x, x)).get_concrete_function().graph
+    reads = [op.inputs[0].name for op in graph.get_operations() if op.type == "ReadVariableOp"]
+    assert len(reads) == len(set(reads)) == len(discriminator.trainable_variables)
+
+
 def test_an_autoencoder_adds_its_own_loss(rng):
     generator, discriminator = networks(latent=2)
     gan = Adversarial(generator, discriminator)

@@ -9,7 +9,7 @@ from lamina.taps._capture import capture
 from lamina.taps._feature_matching_loss import FeatureMatchingLoss
 from lamina.taps._input_gradient import input_gradient
 from lamina.taps._paths import resolve
-from lamina.taps._state import frozen
+from lamina.taps._state import frozen, read_once
 from lamina.taps._tap import Tap, as_taps
 
 # name: (loss of a real score, of a generated score, of a generated score for the generator)
@@ -145,20 +145,32 @@ class Adversarial(keras.Model):
 
     def play(self, real, fake, training=True):
         """The two losses of one round: `{"generator": ..., "discriminator": ...}`."""
-        of_real, of_fake, for_generator = _LOSSES[self.adversarial_loss]
+        with read_once(self.discriminator):
+            discriminator, real_maps = self._judge(real, ops.stop_gradient(fake), training)
+            return {
+                "generator": self._fool(fake, real_maps, training),
+                "discriminator": discriminator,
+            }
+
+    def _judge(self, real, fake, training):
+        """The discriminator's loss, and what its taps see in real data."""
+        of_real, of_fake, _ = _LOSSES[self.adversarial_loss]
+        with capture(self.discriminator, self.taps) as maps:
+            real_score = self.discriminator(real, training=training)
+        fake_score = self.discriminator(fake, training=training)
+        loss = _mean(of_real, real_score) + _mean(of_fake, fake_score)
+        return loss + self._penalties(real, fake, training), maps
+
+    def _fool(self, fake, real_maps, training):
+        """The generator's loss."""
+        _, _, for_generator = _LOSSES[self.adversarial_loss]
         critic, taps = self.discriminator, self.taps
-        constant = ops.stop_gradient(fake)
-        with capture(critic, taps) as real_maps:
-            real_score = critic(real, training=training)
-        fake_score = critic(constant, training=training)
-        discriminator = _mean(of_real, real_score) + _mean(of_fake, fake_score)
-        discriminator += self._penalties(real, constant, training)
         with frozen(critic), capture(critic, taps) as fake_maps:
-            generator = _mean(for_generator, critic(fake, training=training))
+            loss = _mean(for_generator, critic(fake, training=training))
         if taps:
             wanted = keras.tree.map_structure(ops.stop_gradient, dict(real_maps))
-            generator += ops.cast(self.feature_matching(wanted, dict(fake_maps)), generator.dtype)
-        return {"generator": generator, "discriminator": discriminator}
+            loss += ops.cast(self.feature_matching(wanted, dict(fake_maps)), loss.dtype)
+        return loss
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         real = ops.convert_to_tensor(x if y is None else y)

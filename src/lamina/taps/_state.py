@@ -5,7 +5,7 @@ from keras import ops
 
 
 class _Held(keras.StatelessScope):
-    """Variables read as given; updates of `discard` (None: all) are dropped, others kept."""
+    """Variables read as given; updates of the ids `discard` (None: all) are dropped, others kept."""
 
     def __init__(self, mapping, discard):
         super().__init__(mapping, initialize_variables=False)
@@ -33,6 +33,18 @@ class _Held(keras.StatelessScope):
                 variable.assign(value)
 
 
+def read_once(layer):
+    """A scope in which every call of `layer` shares one read of each of its weights.
+
+    TensorFlow needs it where a weight is used in one step both trained and `frozen`. All gradients
+    of a Keras step pass one IdentityN; Grappler takes the order "read before update" from that
+    path, then splits the IdentityN, and a frozen read may run after the update. A read shared with
+    the trained call cannot: the update waits for that call's gradient.
+    """
+    weights = [(v, ops.copy(v.value)) for v in layer.trainable_variables]
+    return _Held(weights, discard=())
+
+
 def frozen(*layers):
     """A scope in which `layers` are constants: no gradient reaches their weights.
 
@@ -41,6 +53,8 @@ def frozen(*layers):
 
     Gradients still flow *through* them, to their inputs. What they update in a call (the statistics
     of BatchNormalization, the seeds of Dropout) is dropped; updates of other layers are kept.
+    (`Adversarial` also guards against a race in TensorFlow's compiled steps that both train a layer
+    and freeze it: see `docs/losses-on-features.md`.)
 
     Args:
         *layers: Built Keras layers or models.
