@@ -201,6 +201,65 @@ def test_control_flow_is_refused_by_name_in_eager_and_compiled_code(kind, compil
     assert "`inner`" in str(caught.value) and kind in str(caught.value)
 
 
+def of_the_backend():
+    """Control flow that a layer may take from the backend itself: {name: function(dense, x)}."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return {
+            "tf.cond": lambda f, x: tf.cond(tf.reduce_any(x > -9), lambda: f(x), lambda: x),
+            "tf.map_fn": lambda f, x: tf.map_fn(lambda row: f(row[None])[0], x),
+            "tf.while_loop": lambda f, x: tf.while_loop(
+                lambda i, v: i < 2, lambda i, v: (i + 1, f(v)), (0, x)
+            )[1],
+            "tf.vectorized_map": lambda f, x: tf.vectorized_map(lambda row: f(row[None])[0], x),
+            "remat": lambda f, x: tf.recompute_grad(f)(x),
+            "compiled": lambda f, x: tf.function(f)(x),
+        }
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return {
+            "jax.lax.cond": lambda f, x: jax.lax.cond((x > -9).any(), f, lambda x: x, x),
+            "jax.lax.scan": lambda f, x: jax.lax.scan(lambda v, _: (f(v), v), x, length=2)[0],
+            "compiled": lambda f, x: jax.vmap(lambda row: f(row[None])[0])(x),
+            "remat": lambda f, x: jax.checkpoint(f)(x),
+        }
+    import torch.utils.checkpoint
+
+    return {
+        "torch.vmap": lambda f, x: torch.vmap(lambda row: f(row[None])[0])(x),
+        "remat": lambda f, x: torch.utils.checkpoint.checkpoint(f, x, use_reentrant=False),
+    }
+
+
+def test_control_flow_of_the_backend_is_refused_by_name():
+    for name, run in of_the_backend().items():
+
+        class Own(InLoop):
+            def call(self, x, run=run):
+                return run(self.dense, x)
+
+        layer = Own(name)
+        layer.build((None, 3))
+        with pytest.raises(ValueError, match=rf"`dense`[\s\S]*inside [\s\S]*{name}"):
+            with capture(layer, "dense"):
+                layer.call(ops.ones((2, 3)))
+
+
+def test_control_flow_around_the_whole_scope_is_no_obstacle():
+    dense = keras.layers.Dense(3)
+    model = keras.Sequential([keras.Input((3,)), dense])
+    x = ops.ones((2, 3))
+
+    def run(row):
+        with capture(model, dense.name) as seen:
+            model(row[None])
+        return seen[dense.name][0]
+
+    same(ops.vectorized_map(run, x), dense(x))
+
+
 def test_a_block_under_remat_is_refused():
     with keras.RematScope(mode="full"):
         block = Block(3, name="block")

@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from lamina._common import received
-from lamina.taps._interception import SHAPES, enclosing_control, intact, watching
+from lamina.taps._interception import SHAPES, Surroundings, intact, watching
 from lamina.taps._paths import resolve
 from lamina.taps._tap import as_taps
 
@@ -66,13 +66,13 @@ class capture:
             self._points.setdefault(id(layer), []).append((key, tap))
         self._calls = Counter()
         self._seen = {}
-        self._frame = sys._getframe(1)
+        self._outside = Surroundings(sys._getframe(1))
         self._watch = watching(self) if self._points else contextlib.nullcontext()
         self._watch.__enter__()
         return self._seen
 
     def __exit__(self, kind, error, trace):
-        self._frame = None
+        self._outside = None  # it holds a frame
         try:
             if kind is None:
                 self._check_all_fired()
@@ -89,7 +89,7 @@ class capture:
             return call
 
         def observed(*args, **kwargs):
-            control = enclosing_control(self._frame, (args, kwargs))
+            control = self._outside.control((args, kwargs))
             if control == SHAPES:
                 return call(*args, **kwargs)
             if control is not None:

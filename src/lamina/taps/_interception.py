@@ -9,38 +9,32 @@ idle program runs Keras' own method. Others may wrap the same method, before or 
 """
 
 import contextlib
+import functools
+import inspect
 import sys
 import threading
 
 import keras
+from keras import ops
 
 _LOCK = threading.Lock()
 _LOCAL = threading.local()
 _open_scopes = 0
 _wrapper = None  # the one that is awake
 
-# Where a tensor lives for the length of one inner trace only, by module and function of Keras.
+# Keras' control flow, where a tensor lives for the length of one inner trace only, by its code.
 _CONTROL = {
-    "associative_scan",
-    "cond",
-    "fori_loop",
-    "map",
-    "remat",
-    "scan",
-    "switch",
-    "vectorized_map",
-    "while_loop",
-}
-# The same, called on the backend itself: the start of the module's name.
-_CONTROL_MODULES = {
-    "jax._src.ad_checkpoint": "remat",
-    "jax._src.lax.control_flow": "jax.lax control flow",
-    "tensorflow.python.ops.cond": "tf.cond",
-    "tensorflow.python.ops.custom_gradient": "remat or a custom gradient",
-    "tensorflow.python.ops.map_fn": "tf.map_fn",
-    "tensorflow.python.ops.parallel_for": "tf.vectorized_map",
-    "tensorflow.python.ops.while_loop": "tf.while_loop",
-    "torch.utils.checkpoint": "remat",
+    getattr(ops, name).__code__: f"keras.ops.{name}"
+    for name in (
+        "associative_scan",
+        "cond",
+        "fori_loop",
+        "map",
+        "scan",
+        "switch",
+        "vectorized_map",
+        "while_loop",
+    )
 }
 
 
@@ -75,30 +69,73 @@ def intact():
     return bool(seen)
 
 
+@functools.cache
+def _backend_control():
+    """The same of the backend that runs: `{module that defines a public function: its name}`.
+
+    By module, since the public functions are decorated: their own code is not in the stack.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        functions = {
+            "tf.cond": tf.cond,
+            "tf.map_fn": tf.map_fn,
+            "tf.vectorized_map": tf.vectorized_map,
+            "tf.while_loop": tf.while_loop,
+            "remat or a custom gradient": tf.recompute_grad,
+        }
+    elif backend == "jax":
+        import jax
+
+        functions = {
+            "jax.lax.cond": jax.lax.cond,
+            "jax.lax.scan or another loop": jax.lax.scan,
+            "remat": jax.checkpoint,
+        }
+    elif backend == "torch":
+        import torch.utils.checkpoint
+
+        functions = {"torch.vmap": torch.vmap, "remat": torch.utils.checkpoint.checkpoint}
+    else:
+        functions = {}
+    return {inspect.unwrap(f).__globals__["__name__"]: name for name, f in functions.items()}
+
+
 SHAPES = "shapes"
 
 
-def enclosing_control(stop, arguments):
-    """What encloses the call that runs now, up to the frame `stop`: None if nothing does.
+def symbolic_scope():
+    """The scope in which Keras infers shapes now, if any."""
+    with keras.SymbolicScope() as probe:
+        return probe.original_scope
 
-    `SHAPES`: Keras infers shapes or builds, no real call. Else the control flow around the call.
-    """
-    if any(isinstance(x, keras.KerasTensor) for x in keras.tree.flatten(arguments)):
-        return SHAPES
-    if _torch_compiles():
-        return None  # walking the stack would break the graph
-    frame, found = sys._getframe(1), None
-    while frame is not None and frame is not stop:
-        module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
-        if module.startswith("keras.src.backend"):
-            if name == "compute_output_spec":
-                return SHAPES
-            if module.endswith(".core") and name in _CONTROL:
-                found = f"keras.ops.{name}" if name != "remat" else "remat"
-        elif found is None:
-            found = next((w for m, w in _CONTROL_MODULES.items() if module.startswith(m)), None)
-        frame = frame.f_back
-    return found
+
+class Surroundings:
+    """What is around this point of a program, to tell later what came in between."""
+
+    def __init__(self, frame):
+        self._frame, self._symbolic = frame, symbolic_scope()
+
+    def control(self, arguments):
+        """What encloses the call that runs now, and did not yet here: None if nothing does.
+
+        `SHAPES`: Keras infers shapes or builds, no real call. Else the control flow around it.
+        """
+        flat = keras.tree.flatten(arguments)
+        if symbolic_scope() is not self._symbolic or any(map(keras.backend.is_keras_tensor, flat)):
+            return SHAPES
+        if _torch_compiles():
+            return None  # walking the stack would break the graph
+        frame, modules = sys._getframe(1), _backend_control()
+        innermost = None
+        while frame is not None and frame is not self._frame:
+            if frame.f_code in _CONTROL:
+                return _CONTROL[frame.f_code]
+            innermost = innermost or modules.get(frame.f_globals.get("__name__"))
+            frame = frame.f_back
+        return innermost
 
 
 def _torch_compiles():

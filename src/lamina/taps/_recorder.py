@@ -3,7 +3,7 @@
 import contextlib
 import sys
 
-from lamina.taps._interception import enclosing_control, watching
+from lamina.taps._interception import Surroundings, watching
 from lamina.taps._paths import refuse_unreachable, walk
 
 
@@ -20,12 +20,12 @@ class Recorder:
             with contextlib.suppress(ValueError):
                 refuse_unreachable(path, layer, owners)
                 self._paths[id(layer)] = path
-        self._frame = sys._getframe(1)
+        self._outside = Surroundings(sys._getframe(1))
         self._watch = watching(self)
         self._watch.__enter__()
 
     def __exit__(self, *error):
-        self._frame = None
+        self._outside = None  # it holds a frame
         self._watch.__exit__(*error)
 
     def around(self, layer, call):
@@ -35,7 +35,7 @@ class Recorder:
 
         def observed(*args, **kwargs):
             output = call(*args, **kwargs)
-            if enclosing_control(self._frame, (args, kwargs)) is None:
+            if self._outside.control((args, kwargs)) is None:
                 self._note(path, layer, (args, kwargs), output)
             return output
 
