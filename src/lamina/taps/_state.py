@@ -5,7 +5,7 @@ from keras import ops
 
 
 class _Held(keras.StatelessScope):
-    """Variables read as given; updates of the ids `discard` (None: all) are dropped, others kept."""
+    """Variables read as given; updates of ids in `discard` (None: all) are dropped."""
 
     def __init__(self, mapping, discard):
         super().__init__(mapping, initialize_variables=False)
