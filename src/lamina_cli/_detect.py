@@ -68,11 +68,12 @@ def summary(run, out):
     lines = [
         f"{run['recording']}: {length}",
         f"  window {run['settings']['window']} samples, "
-        f"{run['alarms']} alarms above {run['threshold']:.1f}",
+        f"{_count(run['alarms'], 'alarm')} above {run['threshold']:.1f}",
     ]
-    conditions = [f"{run[k]} {k}" for k in ("gaps", "clipped", "flat") if run[k]]
+    names = {"gaps": "gap", "clipped": "clipped stretch", "flat": "flat stretch"}
+    conditions = [_count(run[k], name) for k, name in names.items() if run[k]]
     if conditions:
-        lines.append("  stretches: " + ", ".join(conditions))
+        lines.append("  also:      " + ", ".join(conditions))
     lines.append("  highest:   sample        time       score  lead")
     for event in run["highest"][:5]:
         mark = "!" if event["alarm"] else " "
@@ -89,3 +90,9 @@ def summary(run, out):
         )
     lines.append(f"  {out}/report.html   ({run['seconds']:.0f} s)")
     return "\n".join(lines)
+
+
+def _count(number, noun):
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun}{'es' if noun.endswith('ch') else 's'}"
