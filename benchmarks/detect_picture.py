@@ -1,16 +1,21 @@
 """The picture of the demonstration: `python -m benchmarks.detect_picture docs/images/demo.png`."""
 
+import pathlib
 import sys
+import tempfile
 
 import lamina_detect
-from lamina_detect._job import demo_path
-from lamina_detect._report import draw_overview
+from lamina_detect import _job
+from lamina_detect._detector import samples_of
+from lamina_detect._events import events_of, threshold_of
+from lamina_detect._report import View, draw_overview
 
-learned, scored = (lamina_detect.read(demo_path(part)) for part in ("TRAIN", "TEST"))
+learned, scored = (lamina_detect.read(_job.demo_path(part)) for part in ("TRAIN", "TEST"))
 detector = lamina_detect.Detector().fit(learned)
-scores = detector.score(scored)
-window = detector.settings["window"]
-threshold = lamina_detect.find_threshold(scores.together, window)
-events = lamina_detect.find_events(scores, window, threshold)
-alarms = [e for e in events if e.alarm]
-draw_overview(scored, scores, alarms, threshold).savefig(sys.argv[1], dpi=110)
+with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder) / "scores.parquet"
+    survey, values, _ = _job._score(detector, scored, path, None)
+    threshold = threshold_of(survey.highest)
+    view = View(scored, survey, samples_of(scored), values)
+    alarms = [e for e in events_of(survey, values, threshold) if e.alarm]
+    draw_overview(view, alarms, threshold).savefig(sys.argv[1], dpi=110)

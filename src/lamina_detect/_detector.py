@@ -110,18 +110,21 @@ class Detector:
         Samples are run `block` at a time; another block size rounds differently.
         """
         recording = _as_recording(recording)
+        samples, values = zip(*self.score_blocks(recording, progress, block), strict=True)
+        return Scores(np.concatenate(values), np.concatenate(samples), tuple(recording.leads))
+
+    def score_blocks(self, recording, progress=None, block=BLOCK):
+        """As `score`, piece by piece: yields `(samples, values)`. For recordings of any length."""
+        recording = _as_recording(recording)
         self._check_fits(recording)
         stream, read = lamina.Stream(self.scorer), samples_of(recording)
-        values, samples = [], []
         for start in range(0, recording.length, block):
             x = read(start, min(start + block, recording.length))
-            samples.append(x)
             # One size of block: one compiled function. What follows the end changes nothing.
             padded = np.pad(x, ((0, block - len(x)), (0, 0)))
-            values.append(keras.ops.convert_to_numpy(stream.push(padded[None]))[0, : len(x)])
+            yield x, keras.ops.convert_to_numpy(stream.push(padded[None]))[0, : len(x)]
             if progress:
                 progress(start + len(x), recording.length)
-        return Scores(np.concatenate(values), np.concatenate(samples), tuple(recording.leads))
 
     def stream(self):
         """A `lamina.Stream` of the scoring model: `push((1, n, leads)) -> (1, n, leads + 1)`."""

@@ -5,45 +5,92 @@ import numpy as np
 
 def compare(scores, recording, seed=0):
     """A dict of figures from annotated beats or labels; None where there are none."""
-    chance = np.random.default_rng(seed).random(recording.length)
-    if recording.beats is not None and recording.rate:
-        positive = recording.beats.anomalous
-        kind = "beats"
-        judge = lambda s: _per_beat(s, recording.rate, recording.beats.samples)  # noqa: E731
-    elif recording.labels is not None:
-        positive, kind = recording.labels, "samples"
-        judge = np.nan_to_num
-    else:
-        return None
-    if positive.all() or not positive.any():
-        return None
-    ours, random = judge(scores), judge(chance)
-    top = int(np.nanargmax(scores))
-    return {
-        "per": kind,
-        "positive": int(positive.sum()),
-        "of": len(positive),
-        "area_under_roc": area_under_roc(positive, ours),
-        "average_precision": average_precision(positive, ours),
-        "random_area_under_roc": area_under_roc(positive, random),
-        "random_average_precision": average_precision(positive, random),
-        "highest_score_at": top,
-        "distance_of_highest_to_nearest_event": _distance(top, recording, positive),
-    }
+    judge = Judge(recording, seed)
+    judge.add(scores)
+    return judge.verdict()
 
 
-def _distance(top, recording, positive):
-    places = np.flatnonzero(positive)
-    if recording.beats is not None:
-        places = recording.beats.samples[places]
-    return int(np.abs(places - top).min())
+class Judge:
+    """Compares scores with what people marked, block by block."""
+
+    def __init__(self, recording, seed=0):
+        self.recording = recording
+        self.chance = np.random.default_rng(seed)
+        self.top, self.top_at, self.done = -np.inf, 0, 0
+        self.kind, positive, each = None, None, None
+        if recording.beats is not None and recording.rate:
+            self.kind, positive = "beats", recording.beats.anomalous
+            each = lambda: _PerBeat(recording.rate, recording.beats.samples)  # noqa: E731
+        elif recording.labels is not None:
+            self.kind, positive, each = "samples", recording.labels, _PerSample
+        if positive is None or positive.all() or not positive.any():
+            self.kind = None
+        else:
+            self.positive, self.ours, self.random = positive, each(), each()
+
+    def add(self, scores):
+        """The scores of the next samples."""
+        if self.kind is None:
+            return
+        self.ours.add(np.nan_to_num(scores, nan=0.0))
+        self.random.add(self.chance.random(len(scores)))
+        if len(scores) and not np.isnan(scores).all():
+            best = int(np.nanargmax(scores))
+            if scores[best] > self.top:
+                self.top, self.top_at = float(scores[best]), self.done + best
+        self.done += len(scores)
+
+    def verdict(self):
+        """A dict of figures; None where nothing, or everything, is marked."""
+        if self.kind is None:
+            return None
+        ours, random = self.ours.values(), self.random.values()
+        return {
+            "per": self.kind,
+            "positive": int(self.positive.sum()),
+            "of": len(self.positive),
+            "area_under_roc": area_under_roc(self.positive, ours),
+            "average_precision": average_precision(self.positive, ours),
+            "random_area_under_roc": area_under_roc(self.positive, random),
+            "random_average_precision": average_precision(self.positive, random),
+            "highest_score_at": self.top_at,
+            "distance_of_highest_to_nearest_event": self._distance(),
+        }
+
+    def _distance(self):
+        places = np.flatnonzero(self.positive)
+        if self.kind == "beats":
+            places = self.recording.beats.samples[places]
+        return int(np.abs(places - self.top_at).min())
 
 
-def _per_beat(score, rate, beats):
+class _PerSample:
+    def __init__(self):
+        self.parts = []
+
+    def add(self, scores):
+        self.parts.append(scores)
+
+    def values(self):
+        return np.concatenate(self.parts)
+
+
+class _PerBeat:
     """The highest score from a quarter second before to 0.4 s after each beat."""
-    before, after = int(0.25 * rate), int(0.4 * rate)
-    score = np.nan_to_num(score, nan=0.0)
-    return np.array([score[max(0, b - before) : b + after].max() for b in beats])
+
+    def __init__(self, rate, beats):
+        self.first, self.last = beats - int(0.25 * rate), beats + int(0.4 * rate)
+        self.best, self.done = np.zeros(len(beats)), 0
+
+    def add(self, scores):
+        start, stop = self.done, self.done + len(scores)
+        for beat in np.flatnonzero((self.first < stop) & (self.last > start)):
+            near = scores[max(0, self.first[beat] - start) : self.last[beat] - start]
+            self.best[beat] = max(self.best[beat], near.max())
+        self.done = stop
+
+    def values(self):
+        return self.best
 
 
 def area_under_roc(positive, score):

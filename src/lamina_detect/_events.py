@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from lamina_detect._scale import runs
+from lamina_detect._survey import Highest, Survey
 
 FALSE_ALARMS = 1e-3
 AT_LEAST = 10
@@ -31,64 +31,77 @@ def find_threshold(score, window, rate=FALSE_ALARMS):
     The highest scores of blocks of one window are taken to have an exponential tail: what lies
     between their median and their 90th percentile tells its steepness, since real anomalies are
     few and lie beyond.
+
+    Args:
+        score: `(length,)`, of all leads together.
+        window: Of the detector.
+        rate: False alarms a window.
     """
-    count = len(score) // window
-    highest = _block_maxima(score[: count * window], window)
-    highest = highest[np.isfinite(highest) & (highest > 0)]
-    if not len(highest):
+    highest = Highest(window)
+    highest.add(np.asarray(score))
+    highest.close()
+    return threshold_of(highest, rate)
+
+
+def threshold_of(highest, rate=FALSE_ALARMS):
+    """As `find_threshold`, of the highest scores."""
+    heights = highest.heights[: highest.whole]
+    heights = heights[np.isfinite(heights) & (heights > 0)]
+    if not len(heights):
         return 0.0
-    middle, high = np.quantile(highest, [0.5, 1 - TAIL])
+    middle, high = np.quantile(heights, [0.5, 1 - TAIL])
     steepness = (high - middle) / np.log(0.5 / TAIL)
     return float(high + steepness * np.log(TAIL / rate))
 
 
 def find_events(scores, window, threshold):
-    """Anomalies by score, at least ten; then gaps, clipped and flat stretches."""
-    together = scores.together
-    peaks = _peaks(together, window)
-    order = peaks[np.argsort(-together[peaks], kind="stable")][:MOST]
-    chosen = [p for i, p in enumerate(order) if i < AT_LEAST or together[p] >= threshold]
-    events = []
-    for peak in chosen:
-        start, end = _extent(together, peak, window, min(threshold, together[peak]) / 2)
-        lead = scores.leads[_leading(scores.values[peak, :-1])]
-        height = float(together[peak])
-        events.append(Event(start, end, int(peak), height, lead, alarm=height >= threshold))
-    return events + list(_conditions(scores, window))
+    """The events of `Scores`: anomalies by score, at least ten; gaps, clipped and flat ones."""
+    survey = Survey(scores.leads, len(scores.values), window)
+    survey.add(scores.samples, scores.values)
+    return events_of(survey.close(), lambda start, stop: scores.values[start:stop], threshold)
 
 
-def _block_maxima(score, window):
-    blocks = np.where(np.isnan(score), -np.inf, score).reshape(-1, window)
-    return blocks.max(1)
+def events_of(survey, read, threshold):
+    """As `find_events`, of a survey; `read(start, stop)` gives the scores of a stretch."""
+    heights, peaks = _peaks(survey.highest)
+    chosen = [(p, h) for i, (p, h) in enumerate(zip(peaks, heights, strict=True)) if i < MOST]
+    chosen = [(p, h) for i, (p, h) in enumerate(chosen) if i < AT_LEAST or h >= threshold]
+    events = [_anomaly(survey, read, int(p), float(h), threshold) for p, h in chosen]
+    return events + list(_conditions(survey))
 
 
-def _peaks(score, window):
-    """Highest samples at least a window apart, the higher ones first served."""
-    count = -(-len(score) // window)
-    padded = np.pad(np.nan_to_num(score, nan=0.0), (0, count * window - len(score)))
-    best = padded.reshape(count, window).argmax(1) + np.arange(count) * window
-    heights, kept = padded[best], []
-    taken = np.zeros(count + 2, bool)
-    places = {}
-    for block in np.argsort(-heights, kind="stable"):
-        if heights[block] <= 0:
+def _anomaly(survey, read, peak, height, threshold):
+    window = survey.window
+    first, last = max(0, peak - window), min(survey.length, peak + window + 1)
+    values = read(first, last)
+    start, end = _extent(values[:, -1], peak - first, min(threshold, height) / 2)
+    lead = survey.leads[_leading(values[peak - first, :-1])]
+    return Event(first + start, first + end, peak, height, lead, alarm=height >= threshold)
+
+
+def _peaks(highest):
+    """Heights and places of peaks at least a window apart, the higher ones first served."""
+    order = np.argsort(-highest.heights, kind="stable")
+    places, kept = highest.places, np.zeros(len(order) + 2, bool)
+    chosen = []
+    for block in order:
+        if highest.heights[block] <= 0:
             break
-        near = (places.get(block - 1), places.get(block + 1))
-        if any(n is not None and abs(n - best[block]) < window for n in near):
-            continue
-        taken[block] = True
-        places[block] = best[block]
-        kept.append(best[block])
-    return np.array(kept, int)
+        # `kept` is shifted by one: no border cases.
+        before = kept[block] and places[block] - places[block - 1] < highest.window
+        after = kept[block + 2] and places[block + 1] - places[block] < highest.window
+        if not (before or after):
+            kept[block + 1] = True
+            chosen.append(block)
+    return highest.heights[chosen], places[chosen]
 
 
-def _extent(score, peak, window, level):
-    """Around the peak, as far as the score stays above `level`, a window at most to each side."""
-    first, last = max(0, peak - window), min(len(score), peak + window + 1)
-    below = ~(score[first:last] > level)
-    before, after = np.flatnonzero(below[: peak - first]), np.flatnonzero(below[peak - first :])
-    start = first + before[-1] + 1 if len(before) else first
-    end = peak + after[0] if len(after) else last
+def _extent(score, peak, level):
+    """Around the peak, as far as the score stays above `level`."""
+    below = ~(score > level)
+    before, after = np.flatnonzero(below[:peak]), np.flatnonzero(below[peak:])
+    start = before[-1] + 1 if len(before) else 0
+    end = peak + after[0] if len(after) else len(score)
     return int(start), int(max(end, peak + 1))
 
 
@@ -96,21 +109,14 @@ def _leading(values):
     return int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
 
 
-def _conditions(scores, window):
-    """Gaps, and stretches of at least half a window that do not move or are clipped."""
-    for lead, name in enumerate(scores.leads):
-        x = scores.samples[:, lead]
-        missing = ~np.isfinite(x)
-        for start, end in zip(*runs(missing), strict=True):
-            yield Event(int(start), int(end), int(start), float("nan"), name, "gap")
-        clean = np.where(missing, np.nan, x)
-        extremes = np.nanmin(clean), np.nanmax(clean)
-        for start, end in zip(*runs(np.diff(x) == 0), strict=True):
-            if end - start >= max(4, window // 4):
-                at = x[start]
-                clipped = at in extremes and np.isin(scores.values[start : end + 1, lead], 0).any()
+def _conditions(survey):
+    """Gaps, and stretches that do not move: clipped ones, and flat ones of at least a window."""
+    for lead, name in enumerate(survey.leads):
+        for start, end in survey.gaps[lead].found:
+            yield Event(start, end, start, float("nan"), name, "gap")
+        still = survey.still[lead]
+        for start, end, value, place, height, silent in still.found:
+            clipped = silent and value in (still.low, still.high)
+            if clipped or end - start > survey.window:
                 kind = "clipped" if clipped else "flat"
-                if clipped or end - start >= window:
-                    peak = start + int(np.nanargmax(scores.values[start : end + 1, lead]))
-                    height = float(scores.values[peak, lead])
-                    yield Event(int(start), int(end) + 1, int(peak), height, name, kind)
+                yield Event(start, end, place if place >= 0 else start, height, name, kind)

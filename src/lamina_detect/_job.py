@@ -9,11 +9,13 @@ import time
 import keras
 
 from lamina_detect import _output
-from lamina_detect._detector import Detector
+from lamina_detect._detector import Detector, samples_of
 from lamina_detect._errors import BadInput
-from lamina_detect._evaluate import compare
-from lamina_detect._events import FALSE_ALARMS, find_events, find_threshold
+from lamina_detect._evaluate import Judge
+from lamina_detect._events import FALSE_ALARMS, events_of, threshold_of
 from lamina_detect._read import read
+from lamina_detect._report import View, write_report
+from lamina_detect._survey import Survey
 
 DEMO = "KDD-TSAD_135/135_UCR_Anomaly_InternalBleeding16_{part}.csv"
 
@@ -42,20 +44,47 @@ def detect(recording=None, out="out", fit=None, columns=None, rate=None, progres
     learned = read(fit, columns, rate) if fit else scored
     tell("learning", 0, 1)
     detector = Detector(**settings).fit(learned)
-    scores = detector.score(scored, lambda done, of: tell("scoring", done, of))
-    window = detector.settings["window"]
-    threshold = find_threshold(scores.together, window)
-    detector.settings["threshold"] = threshold
-    events = find_events(scores, window, threshold)
-    verdict = compare(scores.together, scored, detector.seed)
-    run = {
+    with _output.whole(folder / "scores.parquet") as path:
+        survey, values, judge = _score(
+            detector, scored, path, lambda done, of: tell("scoring", done, of)
+        )
+        threshold = threshold_of(survey.highest)
+        detector.settings["threshold"] = threshold
+        events = events_of(survey, values, threshold)
+        run = _told(scored, learned, detector, events, judge.verdict())
+        tell("writing", 0, 1)
+        _output.write_events(folder, scored, events)
+        with _output.whole(folder / "model.keras") as model:
+            detector.save(model)
+        view = View(scored, survey, samples_of(scored), values)
+        write_report(folder, view, events, detector, run)
+    run["seconds"] = round(time.perf_counter() - began, 2)
+    _output.write_run(folder, run)
+    return run
+
+
+def _score(detector, recording, path, progress):
+    """A survey of the scores, `read(start, stop)` for a stretch of them, and their judge."""
+    survey = Survey(recording.leads, recording.length, detector.settings["window"])
+    file, judge = _output.ScoresFile(path, recording), Judge(recording, detector.seed)
+    for samples, values in detector.score_blocks(recording, progress):
+        file.add(values)
+        survey.add(samples, values)
+        judge.add(values[:, -1])
+    file.close()
+    return survey.close(), file.read, judge
+
+
+def _told(scored, learned, detector, events, verdict):
+    """What run.json tells."""
+    return {
         "recording": scored.name,
         "learned_from": learned.name,
         "samples": scored.length,
         "leads": list(scored.leads),
         "rate": scored.rate,
         "settings": detector.settings,
-        "threshold": threshold,
+        "threshold": detector.settings["threshold"],
         "false_alarms_a_window": FALSE_ALARMS,
         "events": sum(e.kind == "anomaly" for e in events),
         "alarms": sum(e.alarm for e in events),
@@ -67,17 +96,6 @@ def detect(recording=None, out="out", fit=None, columns=None, rate=None, progres
         "versions": versions(),
         "files": ["scores.parquet", "events.csv", "report.html", "model.keras", "run.json"],
     }
-    tell("writing", 0, 1)
-    _output.write_scores(folder, scored, scores)
-    _output.write_events(folder, scored, events)
-    with _output.whole(folder / "model.keras") as path:
-        detector.save(path)
-    from lamina_detect._report import write_report
-
-    write_report(folder, scored, scores, events, detector, run)
-    run["seconds"] = round(time.perf_counter() - began, 2)
-    _output.write_run(folder, run)
-    return run
 
 
 def shown(recording, event):

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -39,19 +40,66 @@ def whole(path):
         temporary.unlink(missing_ok=True)
 
 
-def write_scores(folder, recording, scores):
-    """scores.parquet: time, a score a lead, and the score together."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+class ScoresFile:
+    """scores.parquet: time, a score a lead, and the score together; written as the scores come.
 
-    times = recording.times
-    if times is None:
-        times = recording.seconds(np.arange(recording.length))
-    columns = {"time": times}
-    columns |= {f"score_{lead}": scores.values[:, i] for i, lead in enumerate(scores.leads)}
-    columns["score"] = scores.together
-    with whole(folder / "scores.parquet") as path:
-        pq.write_table(pa.table(columns), path, compression="zstd")
+    What is written can be read back after `close`, a stretch at a time.
+    """
+
+    ROWS = 65_536
+
+    def __init__(self, path, recording):
+        self.path, self.recording = path, recording
+        self.waiting, self.rows, self.done = [], 0, 0
+        self.file = None
+        self.group = functools.lru_cache(4)(self._group)
+
+    def add(self, values):
+        """The scores of the next samples, `(n, leads + 1)`."""
+        self.waiting.append(values)
+        self.rows += len(values)
+        while self.rows >= self.ROWS:
+            self._write(self.ROWS)
+
+    def _write(self, rows):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        values = np.concatenate(self.waiting)
+        self.waiting, self.rows = [values[rows:]], len(values) - rows
+        table = pa.table(self._columns(values[:rows]))
+        if self.file is None:
+            self.file = pq.ParquetWriter(self.path, table.schema, compression="zstd")
+        self.file.write_table(table)
+        self.done += rows
+
+    def _columns(self, values):
+        recording, span = self.recording, slice(self.done, self.done + len(values))
+        if recording.times is None:
+            times = recording.seconds(np.arange(span.start, span.stop))
+        else:
+            times = recording.times[span]
+        names = [*(f"score_{lead}" for lead in recording.leads), "score"]
+        return {"time": times} | dict(zip(names, values.T, strict=True))
+
+    def close(self):
+        """Everything is on its way to the disk."""
+        import pyarrow.parquet as pq
+
+        if self.rows or self.file is None:
+            self._write(self.rows)
+        self.file.close()
+        self.file = pq.ParquetFile(self.path)
+
+    def read(self, start, stop):
+        """The scores of samples `start` to `stop`."""
+        groups = range(start // self.ROWS, -(-stop // self.ROWS))
+        values = np.concatenate([self.group(g) for g in groups])
+        return values[start - groups.start * self.ROWS :][: stop - start]
+
+    def _group(self, number):
+        table = self.file.read_row_group(number)
+        return np.stack([column.to_numpy() for column in table.columns[1:]], 1)
 
 
 def write_events(folder, recording, events):

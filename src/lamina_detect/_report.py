@@ -1,12 +1,16 @@
 """report.html: one self-contained file for people."""
 
+import dataclasses
 import html
 import io
 import re
+from collections.abc import Callable
 
 import numpy as np
 
 from lamina_detect import _output
+from lamina_detect._recording import Recording
+from lamina_detect._survey import Survey
 
 INK, SIGNAL, ALARM, SCORE = "#1b2733", "#2563a8", "#c8372d", "#7a5195"
 ZOOMS = 10
@@ -14,10 +18,21 @@ SHAPES_SHOWN = 12
 COLUMNS = 1200
 
 
-def write_report(folder, recording, scores, events, detector, run):
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What pictures are drawn from; `samples` and `values` are `(start, stop) -> (n, ...)`."""
+
+    recording: Recording
+    survey: Survey
+    samples: Callable
+    values: Callable
+
+
+def write_report(folder, view, events, detector, run):
     """Write report.html to `folder`."""
     import jinja2
 
+    recording = view.recording
     anomalies = [e for e in events if e.kind == "anomaly"]
     shown = [e for e in anomalies if e.alarm][:ZOOMS] or anomalies[:3]
     environment = jinja2.Environment(
@@ -27,12 +42,12 @@ def write_report(folder, recording, scores, events, detector, run):
         run=run,
         settings=run["settings"],
         minutes=recording.length / recording.rate / 60 if recording.rate else None,
-        overview=_safe(overview(recording, scores, anomalies, run["threshold"])),
+        overview=_safe(overview(view, anomalies, run["threshold"])),
         zooms=[
             {
                 "event": event,
                 "time": when(recording, event.peak),
-                "picture": _safe(zoom(recording, scores, event, run)),
+                "picture": _safe(zoom(view, event, run)),
             }
             for event in shown
         ],
@@ -67,45 +82,45 @@ def length(recording, event):
     return f"{samples / recording.rate:.2f} s" if recording.rate else f"{samples} samples"
 
 
-def overview(recording, scores, anomalies, threshold):
+def overview(view, anomalies, threshold):
     """The whole recording as one picture."""
-    figure = draw_overview(recording, scores, anomalies, threshold)
+    figure = draw_overview(view, anomalies, threshold)
     return _svg(figure, "The whole recording with its score; triangles mark the alarms")
 
 
-def draw_overview(recording, scores, anomalies, threshold):
+def draw_overview(view, anomalies, threshold):
     """Every lead's range and the score's maximum over the whole recording."""
-    leads = len(scores.leads)
+    recording, survey = view.recording, view.survey
+    leads = len(survey.leads)
     figure, axes = _figure(leads + 1, (10, 1.5 * leads + 1.8), [1.0] * leads + [0.8])
-    place, low, high = envelope(scores.samples)
     marks = [e.peak for e in anomalies if e.alarm]
+    place, low, high = survey.signal.place, survey.signal.low, survey.signal.high
     for lead, axis in enumerate(axes[:-1]):
         axis.fill_between(place, low[:, lead], high[:, lead], color=SIGNAL, linewidth=0.6)
         top = np.nanmax(high[:, lead])
         axis.plot(marks, [top] * len(marks), "v", color=ALARM, markersize=4, clip_on=False)
         axis.set_ylabel(_label(recording, lead), fontsize=8)
-    place, _, highest = envelope(scores.together[:, None])
-    axes[-1].fill_between(place, 0, highest[:, 0], color=SCORE, linewidth=0.4)
+    axes[-1].fill_between(place, 0, survey.score.high[:, 0], color=SCORE, linewidth=0.4)
     axes[-1].axhline(threshold, color=ALARM, linewidth=0.8, linestyle="--")
     axes[-1].set_ylabel("score", fontsize=8)
     _time_axis(axes[-1], recording, recording.length)
     return figure
 
 
-def zoom(recording, scores, event, run):
+def zoom(view, event, run):
     """The signal around an event, and its score."""
-    window = run["settings"]["window"]
+    recording, window = view.recording, run["settings"]["window"]
     start = max(0, event.peak - 5 * window)
     stop = min(recording.length, event.peak + 3 * window)
     inside = slice(max(start, event.start - window), min(stop, event.end))
     figure, axes = _figure(2, (5, 2.4), [1.0, 0.6])
-    lead = scores.leads.index(event.lead)
+    lead = view.survey.leads.index(event.lead)
     step = max(1, (stop - start) // COLUMNS)
     place = np.arange(start, stop, step)
-    axes[0].plot(place, scores.samples[start:stop:step, lead], color=SIGNAL, linewidth=0.9)
+    axes[0].plot(place, view.samples(start, stop)[::step, lead], color=SIGNAL, linewidth=0.9)
     axes[0].axvspan(inside.start, inside.stop, color=ALARM, alpha=0.12, linewidth=0)
     axes[0].set_ylabel(_label(recording, lead), fontsize=8)
-    axes[1].fill_between(place, 0, scores.together[start:stop:step], color=SCORE, linewidth=0)
+    axes[1].fill_between(place, 0, view.values(start, stop)[::step, -1], color=SCORE, linewidth=0)
     axes[1].axhline(run["threshold"], color=ALARM, linewidth=0.8, linestyle="--")
     axes[1].set_ylabel("score", fontsize=8)
     _time_axis(axes[1], recording, stop - start)
@@ -128,21 +143,6 @@ def shape_table(book, settings):
     for axis in axes:
         axis.set_axis_off()
     return _svg(figure, "Learned shapes and how often each occurs")
-
-
-def envelope(values):
-    """`(place, lowest, highest)` of at most `COLUMNS` stretches of `values` `(length, n)`."""
-    width = max(1, -(-len(values) // COLUMNS))
-    count = -(-len(values) // width)
-    padded = np.full((count * width, values.shape[1]), np.nan, "float32")
-    padded[: len(values)] = values
-    blocks = padded.reshape(count, width, -1)
-    there = np.isfinite(blocks)
-    low = np.where(there, blocks, np.inf).min(1)
-    high = np.where(there, blocks, -np.inf).max(1)
-    empty = ~there.any(1)
-    low[empty] = high[empty] = np.nan
-    return np.arange(count) * width, low, high
 
 
 def _figure(rows, size, layout):
