@@ -17,16 +17,13 @@ class Judge:
         self.recording = recording
         self.chance = np.random.default_rng(seed)
         self.top, self.top_at, self.done = -np.inf, 0, 0
-        self.kind, positive, each = None, None, None
-        if recording.beats is not None and recording.rate:
-            self.kind, positive = "beats", recording.beats.anomalous
-            each = lambda: _PerBeat(recording.rate, recording.beats.samples)  # noqa: E731
-        elif recording.labels is not None:
-            self.kind, positive, each = "samples", recording.labels, _PerSample
-        if positive is None or positive.all() or not positive.any():
-            self.kind = None
-        else:
-            self.positive, self.ours, self.random = positive, each(), each()
+        self.kind, self.positive = _marks(recording)
+        self.ours, self.random = self._collector(), self._collector()
+
+    def _collector(self):
+        if self.kind != "beats":
+            return _PerSample()
+        return _PerBeat(self.recording.rate, self.recording.beats.samples)
 
     def add(self, scores):
         """The scores of the next samples."""
@@ -62,6 +59,17 @@ class Judge:
         if self.kind == "beats":
             places = self.recording.beats.samples[places]
         return int(np.abs(places - self.top_at).min())
+
+
+def _marks(recording):
+    """What people marked, and which of them; (None, None) where nothing or everything is."""
+    if recording.beats is not None and recording.rate:
+        kind, positive = "beats", recording.beats.anomalous
+    else:
+        kind, positive = "samples", recording.labels
+    if positive is None or positive.all() or not positive.any():
+        return None, None
+    return kind, positive
 
 
 class _PerSample:

@@ -102,7 +102,14 @@ def _numbers(path, column):
         raise BadInput(
             f"{path}: column {column.name!r} has {column.iloc[row]!r} at sample {row}: not a number"
         )
-    return numbers.to_numpy("float64")
+    values = numbers.to_numpy("float64")
+    if np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        raise BadInput(
+            f"{path}: column {column.name!r} is infinite at sample {row}; leave the cell empty "
+            "where there is no measurement"
+        )
+    return values
 
 
 def _all_numbers(line):

@@ -93,6 +93,10 @@ def _check_file_names(path):
 
 
 def _check_signals(path, header):
+    for field in ("fmt", "file_name", "adc_gain", "baseline", "units", "samps_per_frame"):
+        values = getattr(header, field)
+        if values is None or len(values) != header.n_sig or any(v is None for v in values):
+            raise BadInput(f"{path}: does not give {field} for each of its {header.n_sig} signals")
     unknown = sorted({str(f) for f in header.fmt} - set(GROUPS))
     if unknown:
         known = ", ".join(GROUPS)
@@ -132,7 +136,11 @@ def _verify_checksums(record, header):
     sums = np.zeros(header.n_sig, "int64")
     for start in range(0, header.sig_len, PIECE):
         stop = min(start + PIECE, header.sig_len)
-        piece = wfdb.rdrecord(str(record), sampfrom=start, sampto=stop, physical=False)
+        try:
+            piece = wfdb.rdrecord(str(record), sampfrom=start, sampto=stop, physical=False)
+        except Exception as error:
+            kind = type(error).__name__
+            raise BadInput(f"{record}: does not fit its header: {kind}: {error}") from None
         sums += piece.d_signal.sum(0, dtype="int64")
     for lead, (got, want) in enumerate(zip(sums, header.checksum, strict=True)):
         if (int(got) - want) % 65536:

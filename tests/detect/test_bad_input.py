@@ -107,6 +107,15 @@ def mixed_rates(folder):
     return [record], "different sampling rates"
 
 
+def infinite(folder):
+    return [csv(folder, [1.0, 2.0, float("inf"), *pulses()])], "'value' is infinite at sample 2"
+
+
+def infinite_npy(folder):
+    np.save(folder / "x.npy", np.r_[pulses(), -np.inf])
+    return [folder / "x.npy"], "infinite at sample 6000"
+
+
 def constant(folder):
     return [csv(folder, np.full(500, 3.0))], "value is constant: 3 everywhere"
 
@@ -149,6 +158,8 @@ CASES = [
     broken_npy,
     npy_of_objects,
     mixed_rates,
+    infinite,
+    infinite_npy,
     constant,
     all_nan,
     short,

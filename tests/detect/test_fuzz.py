@@ -1,0 +1,137 @@
+"""The readers on damaged files: a recording or one clear line; no crash, hang or wandering off."""
+
+import contextlib
+import io
+import resource
+import signal
+import sys
+
+import numpy as np
+import pytest
+
+import lamina_detect
+from tests.detect.support import pulses, write_record
+
+pytestmark = pytest.mark.tensorflow  # Readers know no backend: once is enough.
+
+OPENED = []
+FEW, MANY = 1000, 100_000
+
+
+def _note(event, arguments):
+    if event == "open" and OPENED is not None and isinstance(arguments[0], str):
+        OPENED.append(arguments[0])
+
+
+def wfdb_header(folder):
+    digital = np.round(400 * np.stack([pulses(300), pulses(300, seed=1)], 1)).astype(int)
+    record = write_record(folder, digital)
+    return record.with_suffix(".hea"), record
+
+
+def wfdb_annotations(folder):
+    import wfdb
+
+    record = write_record(folder, np.round(400 * pulses(300))[:, None].astype(int))
+    wfdb.wrann(record.name, "atr", np.array([40, 130, 220]), ["N", "V", "N"], write_dir=str(folder))
+    return record.with_suffix(".atr"), record
+
+
+def csv(folder):
+    path = folder / "x.csv"
+    rows = (f"2024-01-01 00:{i // 60:02}:{i % 60:02},{v:.3f},0" for i, v in enumerate(pulses(60)))
+    path.write_text("timestamp,value,label\n" + "\n".join(rows))
+    return path, path
+
+
+def parquet(folder):
+    import pandas as pd
+
+    path = folder / "x.parquet"
+    pd.DataFrame({"value": pulses(60), "label": 0}).to_parquet(path)
+    return path, path
+
+
+def npy(folder):
+    path = folder / "x.npy"
+    np.save(path, pulses(60))
+    return path, path
+
+
+def mutated(data, rng):
+    """One to four changes: bytes flipped, taken out, doubled, or a number made large."""
+    data = bytearray(data)
+    for _ in range(rng.integers(1, 5)):
+        at, length = rng.integers(len(data) + 1), int(rng.integers(1, 9))
+        kind = rng.integers(5)
+        if kind == 0 and at < len(data):
+            data[at] = rng.integers(256)
+        elif kind == 1:
+            del data[at : at + length]
+        elif kind == 2:
+            data[at:at] = data[at : at + length]
+        elif kind == 3:
+            data[at:at] = rng.choice([b"9999999999", b"-1", b"nan", b"../", b"/", b"\0", b"1e308"])
+        else:
+            data[at:] = b""
+    return bytes(data)
+
+
+@contextlib.contextmanager
+def no_hang(seconds=5):
+    def stop(*_):
+        raise TimeoutError(f"more than {seconds} s on one file")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def outside(folder):
+    """What was opened that is neither in the folder nor part of the machine."""
+    own = (str(folder), sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/usr", "/etc")
+    return [name for name in OPENED if not name.startswith(own)]
+
+
+def check_reading(make, folder, count):
+    changed, path = make(folder)
+    sound = changed.read_bytes()
+    lamina_detect.read(path)  # Imports what it needs, before anything is watched.
+    sys.addaudithook(_note)
+    rng, before = np.random.default_rng(0), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused = 0
+    for _ in range(count):
+        changed.write_bytes(mutated(sound, rng))
+        OPENED.clear()
+        with no_hang(), contextlib.redirect_stderr(io.StringIO()):
+            try:
+                recording = lamina_detect.read(path)
+                recording.read(0, min(recording.length, 10))
+            except lamina_detect.BadInput as error:
+                refused += 1
+                assert str(error) and "\n" not in str(error)
+        assert not outside(folder)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 1 << 20, f"{grown} KiB more than before"
+    assert 0 < refused
+
+
+MAKERS = [wfdb_header, wfdb_annotations, csv, parquet, npy]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", MAKERS, ids=lambda f: f.__name__)
+def test_damaged_files_are_read_or_refused(make, tmp_path):
+    check_reading(make, tmp_path, FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", MAKERS, ids=lambda f: f.__name__)
+def test_many_damaged_files_are_read_or_refused(make, tmp_path):
+    check_reading(make, tmp_path, MANY)
