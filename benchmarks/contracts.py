@@ -1,9 +1,10 @@
 """How many real bugs the contracts find, how many correct layers they flag, and how fast.
 
-    python -m benchmarks.contracts [FOLDER]
+    python -m benchmarks.contracts [speed] [rates] [registry] [FOLDER]
 
-FOLDER holds `bugs/*.py` and `good/*.py`; by default ../shared/layer-cases. Beside it stands the
-peer: Keras' own `run_layer_test`, with what it can know of a layer (class, arguments, inputs).
+Named parts only, else all. FOLDER holds `bugs/*.py` and `good/*.py`; by default
+../shared/layer-cases. Beside it stands the peer: Keras' own `run_layer_test`, with what it can know
+of a layer (class, arguments, inputs).
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from keras.src import testing  # the peer that is measured; never in the library
 import lamina
 from lamina.contracts import CONTRACTS
 
+PARTS = ["speed", "rates", "registry"]
 CASES = Path(__file__).resolve().parents[2] / "shared" / "layer-cases"
 
 
@@ -65,11 +67,14 @@ def rates(folder):
         ("good", "correct layers: clean with their traits"),
     ):
         paths = sorted((folder / kind).glob("*.py"))
+        start = time.perf_counter()
         ours, bare, theirs = zip(*map(judge, paths), strict=True)
+        seconds = (time.perf_counter() - start) / len(paths)
         print(f"{label:44} {sum(ours):>8} of {len(paths):2} {sum(theirs):>9} of {len(paths):2}")
         if kind == "good":
             label = "  no universal contract broken without them"
             print(f"{label:44} {sum(bare):>8} of {len(paths):2}")
+        print(f"  seconds a layer, all of the above together: {seconds:.1f}")
         for path, good in zip(paths, ours, strict=True):
             if not good:
                 print(f"  not right about: {path.stem}")
@@ -105,11 +110,14 @@ def registry():
 def main():
     backend = keras.backend.backend()
     print(f"keras {keras.__version__} on {backend}")
-    speed()
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else CASES
-    if folder.is_dir():
+    asked = [a for a in sys.argv[1:] if a in PARTS] or PARTS
+    folder = next((Path(a) for a in sys.argv[1:] if a not in PARTS), CASES)
+    if "speed" in asked:
+        speed()
+    if "rates" in asked and folder.is_dir():
         rates(folder)
-    registry()
+    if "registry" in asked:
+        registry()
 
 
 if __name__ == "__main__":

@@ -241,8 +241,10 @@ def perturb_weights(layer):
 
 def copy_weights(source, destination):
     """The values of `source` in `destination`, variable by variable."""
-    pairs = list(zip(source.variables, destination.variables, strict=True))
-    for ours, theirs in pairs:
+    own, others = ([v for v, _ in state_of(layer)] for layer in (source, destination))
+    if len(own) != len(others):
+        own, others = source.variables, destination.variables
+    for ours, theirs in zip(own, others, strict=True):
         theirs.assign(
             np.asarray(to_numpy(ours.value)).astype("float64")
             if keras.backend.is_float_dtype(ours.dtype)

@@ -33,6 +33,15 @@ def rebuilt(case, config):
             return case.target.cls.from_config(config)
 
 
+def own_copy(config):
+    """The containers copied, plain even where Keras tracks them; what they hold as it is."""
+    if isinstance(config, dict):
+        return {k: own_copy(v) for k, v in config.items()}
+    if isinstance(config, list):
+        return [own_copy(v) for v in config]
+    return config
+
+
 def plain(value):
     """A config value as JSON data."""
     return json.loads(json.dumps(keras.saving.serialize_keras_object(value), sort_keys=True))
@@ -145,7 +154,7 @@ def _lost(case, name, parameter, layer, config):
     if kwargs is None and parameter.default is not parameter.empty:
         had = getattr(layer, name, parameter.default)
         if _simple(had) and had != parameter.default:
-            back = getattr(rebuilt(case, copy.deepcopy(config)), name, parameter.default)
+            back = getattr(rebuilt(case, own_copy(config)), name, parameter.default)
             return f"is not in get_config and {had!r} became {back!r}" if back != had else None
     return _lost_when_changed(case, name, parameter) if kwargs is not None else None
 
@@ -156,7 +165,7 @@ def _brought_back(case, name, layer, config):
     if had is absent:
         return False
     try:
-        back = getattr(rebuilt(case, copy.deepcopy(config)), name, absent)
+        back = getattr(rebuilt(case, own_copy(config)), name, absent)
     except LayerFailed:
         return False
     return _same(had, back)
@@ -253,7 +262,7 @@ def _with_base(case, config, wanted):
     else:
 
         def make(extra):
-            return rebuilt(case, {**copy.deepcopy(config), **extra})
+            return rebuilt(case, {**own_copy(config), **extra})
 
     try:
         return make(wanted)

@@ -124,6 +124,8 @@ def _depends_on_input(case, layer):
 @contract("grad.finite", excused_by="domain", follows=("forward.finite",))
 def gradients_are_finite(case):
     """The gradient is NaN or infinite for an ordinary input."""
+    if not case.traits.differentiable:
+        return skipped("the trait `differentiable` says that it has none")
     layer = case.ready()
     for name, inputs in points(case.inputs, case.traits):
         objective = Objective(case, layer, inputs, True, True)

@@ -78,7 +78,8 @@ def _coupled(case, layer, training):
             pair = [_row(y, keep, _batch_axes(case, y)) for y in (before, after)]
             if len(pair[0]) == len(pair[1]) and (worst := difference(*pair)):
                 return _seen(keep, worst, "when the other rows changed")
-    if training or case.traits.fixed_batch or case.varies(layer, draws=1):
+    random = case.traits.stochastic == "always" or case.varies(layer, draws=1)
+    if training or case.traits.fixed_batch or random:
         return None
     for keep in (0, case.batch - 1):
         alone = case.with_inputs(rows(case.inputs, [keep]))

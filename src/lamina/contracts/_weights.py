@@ -44,12 +44,12 @@ def _all_variables(layer):
 
 
 def _outside(made, known):
-    """Variables made and not among the known; Keras' own global ones do not count."""
+    """Variables made and not among the known; of random state, random.no_global_rng tells."""
     pairs = [(ref(), path) for ref, path in made]
     return [
         (v, path)
         for v, path in pairs
-        if (v is None or id(v) not in known) and "global_seed_generator" not in path
+        if (v is None or id(v) not in known) and "seed_generator" not in path
     ]
 
 
