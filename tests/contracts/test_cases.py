@@ -76,9 +76,12 @@ def test_breaks_no_universal_contract_without_its_traits(name):
 
 @pytest.mark.parametrize("path", shared("bugs"), ids=lambda p: p.stem)
 def test_finds_a_shared_bug(path):
-    if "import tensorflow" in path.read_text() and keras.backend.backend() != "tensorflow":
+    backend = keras.backend.backend()
+    if "import tensorflow" in path.read_text() and backend != "tensorflow":
         pytest.skip("it calls TensorFlow itself")
     case = load(path)
+    if case.CONTRACT == ["shape.none_axes"] and backend == "torch":
+        pytest.skip("every length is known when PyTorch runs a call")
     (cls, kwargs), inputs = case.make()
     assert broken_by(case.CONTRACT, cls, inputs, kwargs, getattr(case, "TRAITS", None))
 

@@ -25,6 +25,13 @@ def has_float64() -> bool:
     return bool(jax.config.jax_enable_x64)
 
 
+def keeps_float64() -> bool:
+    """Do Keras' own operations keep it? Its matmul on PyTorch, for one, computes in float32."""
+    x = keras.ops.ones((1, 1), "float64")
+    found = (keras.ops.matmul(x, x), keras.ops.tanh(x))
+    return all(keras.backend.standardize_dtype(y.dtype) == "float64" for y in found)
+
+
 def gradients(objective, variables, leaves):
     """Gradients of `objective(leaves)` by `variables` and by `leaves`: arrays, None where none."""
     run = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[BACKEND]

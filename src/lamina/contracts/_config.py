@@ -4,6 +4,7 @@ import contextlib
 import copy
 import inspect
 import json
+from typing import Any
 
 import keras
 import numpy as np
@@ -33,7 +34,7 @@ def rebuilt(case, config):
             return case.target.cls.from_config(config)
 
 
-def own_copy(config):
+def own_copy(config: Any) -> Any:
     """The containers copied, plain even where Keras tracks them; what they hold as it is."""
     if isinstance(config, dict):
         return {k: own_copy(v) for k, v in config.items()}

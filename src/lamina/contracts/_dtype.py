@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from lamina.contracts._backends import has_float64
+from lamina.contracts._backends import keeps_float64
 from lamina.contracts._case import copy_weights, layer_code, tensors
 from lamina.contracts._compare import leaves, not_finite
 from lamina.contracts._contract import LayerFailed, advice, broken, contract, skipped
@@ -30,7 +30,7 @@ def the_policy_decides_the_dtype(case):
     floats = any(is_float(x) for x in keras.tree.flatten(case.inputs))
     own = None
     for policy in ("bfloat16", "float64", "mixed_bfloat16"):
-        if policy == "float64" and not has_float64():
+        if policy == "float64" and not keeps_float64():
             continue
         layer = under(case, policy)
         for given in _given(case, layer):
