@@ -2,7 +2,7 @@
 
     python -m benchmarks.temporal            # KERAS_BACKEND=tensorflow
 
-Pairs in turn in one process; the ratio is the median over 9 pairs, with its spread.
+Pairs in turn in one process; the ratio is the median over 31 pairs, with its spread.
 """
 
 import resource
@@ -16,7 +16,7 @@ from keras import ops
 
 import lamina
 
-PAIRS = 9
+PAIRS = 31
 RNG = np.random.default_rng(0)
 
 
@@ -27,7 +27,7 @@ def seconds(run, repeats):
     return (time.perf_counter() - start) / repeats
 
 
-def compare(work, ours, peer, peer_name, repeats=20, wanted=""):
+def compare(work, ours, peer, peer_name, repeats=5, wanted=""):
     """One row of the table; `ours` and `peer` are called without arguments."""
     for run in (ours, peer):
         run(), run()
@@ -127,7 +127,7 @@ def biquad():
             lambda ours=ours: ours(x32),
             lambda sos=sos: scipy.signal.sosfilt(sos, x, axis=1),
             "scipy sosfilt",
-            repeats=3,
+            repeats=2,
             wanted="<= 1",
         )
 

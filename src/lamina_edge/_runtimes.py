@@ -73,6 +73,16 @@ class LiteRT:
         interpreter = self.interpreter
         put, invoke, take = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
         (first, *rest), (result, *after) = self.inputs, self.outputs
+        if len(rest) == 1:  # most layers alone: a loop over one state is a third of the time
+            (before,), (then,) = rest, after
+
+            def advance_one(x, state):
+                put(first, x)
+                put(before, state[0])
+                invoke()
+                return take(result), [take(then)]
+
+            return advance_one
 
         def advance(x, state):
             put(first, x)

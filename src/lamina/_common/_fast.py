@@ -23,6 +23,37 @@ def take_rows(table, index):
     return ops.take(table, index, axis=0)
 
 
+def product(rows, matrix):
+    """`rows` `(n, i)` times `matrix` `(i, j)`, in their own precision."""
+    if keras.backend.backend() == "torch":
+        # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
+        return ops.einsum("ni,ij->nj", rows, matrix)
+    return ops.matmul(rows, matrix)
+
+
+def add_bias(y, bias):
+    """`y + bias`. TensorFlow joins its own operation with the product before it."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.nn.bias_add(y, bias)
+    return ops.add(y, bias)
+
+
+def causal_convolution(x, kernel):
+    """`x` `(batch, time, features)`, zeros before it, filtered by `kernel` `(steps, features,
+    columns)`, the oldest step first.
+    """
+    before = kernel.shape[0] - 1
+    if keras.backend.backend() != "tensorflow" or is_exporting():
+        return ops.conv(ops.pad(x, [[0, 0], [before, 0], [0, 0]]), kernel, padding="valid")
+    import tensorflow as tf
+
+    # The padding inside the convolution: no copy of `x`. Only the flat one takes it on one side.
+    padding = [[0, 0], [0, 0], [before, 0], [0, 0]]
+    return tf.squeeze(tf.nn.conv2d(x[:, None], kernel[None], 1, padding), 1)
+
+
 def island(core):
     """`core(rows, *others)` compiled by XLA inside any TensorFlow graph.
 

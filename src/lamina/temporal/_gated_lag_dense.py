@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from lamina._common import positive_integer, register
+from lamina._common._fast import add_bias
 from lamina.temporal._lag_dense import LagDense
 
 
@@ -55,7 +56,7 @@ class GatedLagDense(LagDense):
 
     def _activate(self, y):
         if self.bias is not None:
-            y = ops.add(y, ops.cast(self.bias, self.compute_dtype))
+            y = add_bias(y, ops.cast(self.bias, self.compute_dtype))
         return self.activation(y[..., : self.units]) * keras.activations.sigmoid(
             y[..., self.units :]
         )

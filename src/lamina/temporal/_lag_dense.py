@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from lamina._common import positive_integer, received, register
+from lamina._common._fast import add_bias, causal_convolution, product
 from lamina.temporal._int8 import Int8Kernel
 from lamina.temporal._memory import FiniteMemory
 
@@ -129,6 +130,20 @@ class LagDense(Int8Kernel, FiniteMemory):
                 constraint=self.bias_constraint,
             )
 
+    def _from_start(self, x):
+        # Only these are a whole causal convolution, which refuses an output of no steps.
+        if set(self.lags) != set(range(len(self.lags))) or x.shape[1] == 0:
+            return super()._from_start(x)
+        return self._activate(causal_convolution(x, self._oldest_first()))
+
+    def _oldest_first(self):
+        """The kernel in the order of time."""
+        order = sorted(range(len(self.lags)), key=lambda i: -self.lags[i])
+        kernel = self.kernel_values()
+        if order == list(range(len(self.lags))):
+            return kernel
+        return ops.take(kernel, ops.convert_to_tensor(order, "int32"), axis=0)
+
     def _from_seen(self, seen, n):
         if isinstance(n, int) and n == 1:
             return self._one(seen)
@@ -137,10 +152,7 @@ class LagDense(Int8Kernel, FiniteMemory):
         # A convolution needs consecutive lags, and refuses an output of no steps.
         if oldest - newest + 1 != len(self.lags) or (isinstance(n, int) and n == 0):
             return super()._from_seen(seen, n)
-        kernel = self.kernel_values()
-        if tuple(oldest_first) != self.lags:
-            order = [self.lags.index(lag) for lag in oldest_first]
-            kernel = ops.take(kernel, ops.convert_to_tensor(order, "int32"), axis=0)
+        kernel = self._oldest_first()
         if newest > 0:
             seen = seen[:, : ops.shape(seen)[1] - newest]
         return self._activate(ops.conv(seen, kernel, padding="valid"))
@@ -162,12 +174,11 @@ class LagDense(Int8Kernel, FiniteMemory):
 
     def _product(self, windows):
         kernel = ops.reshape(self.kernel_values(), (windows.shape[1], self.columns))
-        # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
-        return ops.einsum("nw,wu->nu", windows, kernel)
+        return product(windows, kernel)
 
     def _activate(self, y):
         if self.bias is not None:
-            y = ops.add(y, ops.cast(self.bias, self.compute_dtype))
+            y = add_bias(y, ops.cast(self.bias, self.compute_dtype))
         return self.activation(y)
 
     def compute_output_shape(self, input_shape):

@@ -58,10 +58,9 @@ class FiniteMemory(keras.layers.Layer):
 
         `mask` and `reset` are `(batch, n)`. A true `reset` starts its row anew at that step.
         """
-        x = real_input(self, x)
         if mask is not None:
             mask = ops.cast(mask, "bool")
-            x = ops.where(mask[..., None], x, ops.zeros((), x.dtype))
+        x = _heard(real_input(self, x), mask)
         n = ops.shape(x)[1]
         seen = ops.concatenate([state["past"], x], axis=1)
         after = {}
@@ -71,14 +70,19 @@ class FiniteMemory(keras.layers.Layer):
             if self.initial == "edge":
                 seen, after["started"] = self._edge_before_first(seen, n, state["started"], mask)
             y, after["past"] = self._from_seen(seen, n), seen[:, n:]
-        if mask is not None:
-            y = ops.where(mask[..., None], y, ops.zeros((), y.dtype))
-        return y, after
+        return _heard(y, mask), after
 
     def call(self, inputs, mask=None, reset=None):
         mask = mask_of(inputs) if mask is None else mask
+        if reset is None and self.initial == "zeros":
+            return _heard(self._from_start(_heard(real_input(self, inputs), mask)), mask)
         fresh = self.initial_state(ops.shape(inputs)[0])
         return self.step(inputs, fresh, mask, reset)[0]
+
+    def _from_start(self, x):
+        """Outputs of a whole sequence with zeros before it."""
+        past = self.initial_state(ops.shape(x)[0])["past"]
+        return self._from_seen(ops.concatenate([past, x], axis=1), ops.shape(x)[1])
 
     def _from_seen(self, seen, n):
         """Outputs of the last n steps of `seen`."""
@@ -118,6 +122,13 @@ class FiniteMemory(keras.layers.Layer):
         own = n + ops.arange(memory) >= first[:, -1:]
         after["past"] = ops.where(own[..., None], seen[:, n:], fill[:, -1:])
         return self._from_taps(taps), after
+
+
+def _heard(x, mask):
+    """`x`, 0 where it is masked."""
+    if mask is None:
+        return x
+    return ops.where(ops.cast(mask, "bool")[..., None], x, ops.zeros((), x.dtype))
 
 
 def _back(places, lags):
