@@ -58,6 +58,7 @@ def jacobian(layer, rng):
     x = np.repeat(rng.standard_normal((1, TIME, 2)), TIME, axis=0)
     units = layer.compute_output_shape(x.shape)[-1]
     chosen = np.eye(TIME)[:, :, None] * rng.standard_normal(units)
+    chosen = keras.ops.convert_to_tensor(chosen)
 
     def outputs(x):
         return keras.ops.sum(layer(x) * chosen), None
@@ -87,6 +88,7 @@ def test_gradients_of_inputs_and_weights_are_those_of_finite_differences(name, r
     trained, fixed = layer.trainable_variables, layer.non_trainable_variables
     assert not fixed
     weigh = rng.standard_normal(layer.compute_output_shape(x.shape))
+    weigh = keras.ops.convert_to_tensor(weigh)
 
     def loss(given):
         weights, x = given

@@ -42,15 +42,14 @@ def add_bias(y, bias):
 
 def causal_convolution(x, kernel):
     """`x` `(batch, time, features)`, zeros before it, filtered by `kernel` `(steps, features,
-    columns)`, the oldest step first.
+    columns)`, the oldest step first; None where there is nothing faster than to join zeros and `x`.
     """
-    before = kernel.shape[0] - 1
-    if keras.backend.backend() != "tensorflow" or is_exporting():
-        return ops.conv(ops.pad(x, [[0, 0], [before, 0], [0, 0]]), kernel, padding="valid")
+    if keras.backend.backend() != "tensorflow" or x.shape[1] == 0 or is_exporting():
+        return None
     import tensorflow as tf
 
     # The padding inside the convolution: no copy of `x`. Only the flat one takes it on one side.
-    padding = [[0, 0], [0, 0], [before, 0], [0, 0]]
+    padding = [[0, 0], [0, 0], [kernel.shape[0] - 1, 0], [0, 0]]
     return tf.squeeze(tf.nn.conv2d(x[:, None], kernel[None], 1, padding), 1)
 
 

@@ -131,10 +131,10 @@ class LagDense(Int8Kernel, FiniteMemory):
             )
 
     def _from_start(self, x):
-        # Only these are a whole causal convolution, which refuses an output of no steps.
-        if set(self.lags) != set(range(len(self.lags))) or x.shape[1] == 0:
-            return super()._from_start(x)
-        return self._activate(causal_convolution(x, self._oldest_first()))
+        y = None
+        if set(self.lags) == set(range(len(self.lags))):
+            y = causal_convolution(x, self._oldest_first())
+        return super()._from_start(x) if y is None else self._activate(y)
 
     def _oldest_first(self):
         """The kernel in the order of time."""
