@@ -117,7 +117,7 @@ class Detector:
         """As `score`, piece by piece: yields `(samples, values)`. For recordings of any length."""
         recording = _as_recording(recording)
         self._check_fits(recording)
-        stream, read = lamina.Stream(self.scorer), samples_of(recording)
+        stream, read = self.stream(), samples_of(recording)
         for start in range(0, recording.length, block):
             x = read(start, min(start + block, recording.length))
             # One size of block: one compiled function. What follows the end changes nothing.
@@ -129,7 +129,7 @@ class Detector:
     def stream(self):
         """A `lamina.Stream` of the scoring model: `push((1, n, leads)) -> (1, n, leads + 1)`."""
         self._check_fitted()
-        return lamina.Stream(self.scorer)
+        return lamina.Stream(self.scorer, jit_compile=True)
 
     def save(self, path):
         """Write the whole model, from stored bytes (or samples) to scores, as a `.keras` file."""

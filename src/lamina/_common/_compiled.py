@@ -4,14 +4,16 @@ import keras
 from keras import tree
 
 
-def compiled(function, variables, specs):
+def compiled(function, variables, specs, jit_compile=False):
     """`function(*args)` compiled; `specs`: KerasTensors in the structure of `args`.
+
+    `jit_compile`: by XLA, which JAX always does.
 
     Variables are used as they are at the time of the call. PyTorch runs eagerly, without gradients.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        return _graph(function, specs)
+        return _graph(function, specs, jit_compile)
     if backend == "jax":
         return _jit(function, variables)
     if backend == "torch":
@@ -21,11 +23,13 @@ def compiled(function, variables, specs):
     return function
 
 
-def _graph(function, specs):
+def _graph(function, specs, jit_compile):
     import tensorflow as tf
 
     signature = tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), specs)
-    return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
+    graph = tf.function(function, signature, autograph=False, jit_compile=jit_compile)
+    # A concrete function would run its operations one by one, XLA or not.
+    return graph if jit_compile else graph.get_concrete_function()
 
 
 def _jit(function, variables):

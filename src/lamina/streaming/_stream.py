@@ -27,6 +27,8 @@ class Stream:
             any that follow the protocol `initial_state(batch)`, `step(x, state, mask=None)`,
             `receptive_field`. It runs as in inference.
         batch_size: Sequences that run side by side.
+        jit_compile: On TensorFlow: compile by XLA, as in `compile`. Each length of block compiles
+            for itself (a few powers of two), which pays where blocks are long and always alike.
 
     Exactness:
         Relative to the largest |y| of the sequence 1e-6 in float32 and 1e-12 in float64, for any
@@ -50,11 +52,12 @@ class Stream:
         2
     """
 
-    def __init__(self, model, batch_size=1):
+    def __init__(self, model, batch_size=1, jit_compile=False):
         if not isinstance(model, keras.Model):
             raise ValueError(f"`model` must be a Keras model. {received('model', model)}")
         self.model = model
         self.batch_size = positive_integer("batch_size", batch_size, "the number of sequences")
+        self.jit_compile = bool(jit_compile)
         self._plan = Plan(model)
         self._functions = {}
         self._fresh = self._plan.initial_state(self.batch_size)
@@ -160,7 +163,7 @@ class Stream:
     @property
     def _any_length(self):
         """Can one compiled function run blocks of every length?"""
-        dynamic = keras.backend.backend() in ("tensorflow", "torch")
+        dynamic = keras.backend.backend() in ("tensorflow", "torch") and not self.jit_compile
         return dynamic and self._plan.every_sample
 
     def _run(self, inputs, masks, start, stop):
@@ -195,7 +198,7 @@ class Stream:
                 return self._plan.run(block, masks, state, first, lengths)
 
             specs = self._specs(key, held)
-            self._functions[place] = compiled(run, self.model.variables, specs)
+            self._functions[place] = compiled(run, self.model.variables, specs, self.jit_compile)
         return self._functions[place]
 
     def _specs(self, length, held):
