@@ -1,13 +1,14 @@
 """What the families share. Depends on nothing but Keras and NumPy; private to lamina."""
 
 from lamina._common._arrays import to_numpy
-from lamina._common._backend import is_concrete, is_exporting
+from lamina._common._backend import branch, is_concrete, is_exporting
 from lamina._common._checks import positive_integer, received
 from lamina._common._gradient import gradient
 from lamina._common._registration import register
 from lamina._common._replicas import from_first_replica, sum_over_replicas
 
 __all__ = [
+    "branch",
     "from_first_replica",
     "gradient",
     "is_concrete",

@@ -3,6 +3,7 @@
 import sys
 
 import keras
+from keras import ops
 
 # Modules that trace a model in order to hand it to another runtime.
 _EXPORTERS = (
@@ -30,6 +31,17 @@ def is_concrete(x):
     import torch
 
     return not (torch.compiler.is_compiling() or x.device.type == "meta")
+
+
+def branch(predicate, yes, no):
+    """`yes()` where the boolean scalar `predicate` is true, else `no()`.
+
+    Where it can be looked at, only the branch that is taken runs: an eager `ops.cond` compiles both
+    anew at every call on JAX.
+    """
+    if is_concrete(predicate):
+        return yes() if bool(predicate) else no()
+    return ops.cond(predicate, yes, no)
 
 
 def is_exporting():

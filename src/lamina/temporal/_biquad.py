@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import received, register
+from lamina._common import branch, received, register
 from lamina.temporal import _blocks
 from lamina.temporal import _segments as segments
 from lamina.temporal import _state_space as state_space
@@ -192,9 +192,9 @@ class Biquad(keras.layers.Layer):
         """The filter itself. Blocks must be finite: what is not would spoil all of its block."""
         finite = ops.isfinite(ops.sum(x))
         zero = ops.zeros((), x.dtype)
-        clean = ops.cond(finite, lambda: x, lambda: ops.where(ops.isfinite(x), x, zero))
+        clean = branch(finite, lambda: x, lambda: ops.where(ops.isfinite(x), x, zero))
         y, state = _blocks.run(self._tables(n), clean, state, reset)
-        return ops.cond(finite, lambda: (y, state), lambda: _spoilt(x, n, y, state, reset))
+        return branch(finite, lambda: (y, state), lambda: _spoilt(x, n, y, state, reset))
 
     def _tables(self, n):
         length = BLOCK
