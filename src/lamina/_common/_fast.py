@@ -40,9 +40,10 @@ def add_bias(y, bias):
     return ops.add(y, bias)
 
 
-def causal_convolution(x, kernel):
+def causal_convolution(x, kernel, bias=None):
     """`x` `(batch, time, features)`, zeros before it, filtered by `kernel` `(steps, features,
-    columns)`, the oldest step first; None where there is nothing faster than to join zeros and `x`.
+    columns)`, the oldest step first, and `bias`; None where there is nothing faster than to join
+    zeros and `x`.
     """
     if keras.backend.backend() != "tensorflow" or x.shape[1] == 0 or is_exporting():
         return None
@@ -50,7 +51,9 @@ def causal_convolution(x, kernel):
 
     # The padding inside the convolution: no copy of `x`. Only the flat one takes it on one side.
     padding = [[0, 0], [0, 0], [kernel.shape[0] - 1, 0], [0, 0]]
-    return tf.squeeze(tf.nn.conv2d(x[:, None], kernel[None], 1, padding), 1)
+    y = tf.nn.conv2d(x[:, None], kernel[None], 1, padding)
+    # Before the axis is dropped: TensorFlow joins the two operations.
+    return tf.squeeze(y if bias is None else tf.nn.bias_add(y, bias), 1)
 
 
 def island(core):

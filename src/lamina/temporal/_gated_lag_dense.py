@@ -1,10 +1,8 @@
 """A gated dense layer over chosen lags."""
 
 import keras
-from keras import ops
 
 from lamina._common import positive_integer, register
-from lamina._common._fast import add_bias
 from lamina.temporal._lag_dense import LagDense
 
 
@@ -54,9 +52,7 @@ class GatedLagDense(LagDense):
         """Columns of the kernel: what is gated and the gates."""
         return 2 * self.units
 
-    def _activate(self, y):
-        if self.bias is not None:
-            y = add_bias(y, ops.cast(self.bias, self.compute_dtype))
+    def _activated(self, y):
         return self.activation(y[..., : self.units]) * keras.activations.sigmoid(
             y[..., self.units :]
         )

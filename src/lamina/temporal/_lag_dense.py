@@ -133,8 +133,9 @@ class LagDense(Int8Kernel, FiniteMemory):
     def _from_start(self, x):
         y = None
         if set(self.lags) == set(range(len(self.lags))):
-            y = causal_convolution(x, self._oldest_first())
-        return super()._from_start(x) if y is None else self._activate(y)
+            bias = None if self.bias is None else ops.cast(self.bias, self.compute_dtype)
+            y = causal_convolution(x, self._oldest_first(), bias)
+        return super()._from_start(x) if y is None else self._activated(y)
 
     def _oldest_first(self):
         """The kernel in the order of time."""
@@ -179,6 +180,9 @@ class LagDense(Int8Kernel, FiniteMemory):
     def _activate(self, y):
         if self.bias is not None:
             y = add_bias(y, ops.cast(self.bias, self.compute_dtype))
+        return self._activated(y)
+
+    def _activated(self, y):
         return self.activation(y)
 
     def compute_output_shape(self, input_shape):
