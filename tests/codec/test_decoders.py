@@ -16,14 +16,6 @@ def numpy(x):
     return keras.ops.convert_to_numpy(x)
 
 
-# All five failed on torch in their first run there; the cause is not found yet.
-faiss_on_torch = pytest.mark.xfail(
-    keras.backend.backend() == "torch",
-    reason="the faiss comparisons failed in their first run on torch; cause not found yet",
-    strict=False,
-)
-
-
 def one_thread_faiss():
     """faiss, or a skip; its threads wait in a loop, which takes minutes on a busy machine."""
     faiss = pytest.importorskip("faiss")
@@ -133,7 +125,6 @@ def test_a_real_image_of_pydicom_is_decoded_in_the_graph(name):
     assert np.array_equal(compiled(layer, rows)[0], image.pixel_array)
 
 
-@faiss_on_torch
 @pytest.mark.parametrize("bits", [4, 6, 8, *slow(3, 5, 7, 10)])
 def test_product_codes_of_faiss(bits, rng):
     faiss = one_thread_faiss()
@@ -143,7 +134,6 @@ def test_product_codes_of_faiss(bits, rng):
     assert np.array_equal(numpy(from_faiss(quantizer)(codes)), quantizer.decode(codes))
 
 
-@faiss_on_torch
 def test_rotated_product_codes_of_faiss_and_nanopq(rng):
     faiss = one_thread_faiss()
     nanopq = pytest.importorskip("nanopq")
@@ -162,7 +152,6 @@ def test_rotated_product_codes_of_faiss_and_nanopq(rng):
     assert np.array_equal(numpy(from_nanopq(plain)(codes)), plain.decode(codes))
 
 
-@faiss_on_torch
 def test_residual_codes_of_faiss(rng):
     faiss = one_thread_faiss()
     x = rng.standard_normal((700, 8)).astype("float32")

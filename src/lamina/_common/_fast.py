@@ -3,6 +3,7 @@
 import functools
 
 import keras
+import numpy as np
 from keras import ops
 
 from lamina._common._backend import is_exporting
@@ -24,10 +25,12 @@ def take_rows(table, index):
 
 
 def product(rows, matrix):
-    """`rows` `(n, i)` times `matrix` `(i, j)`, in their own precision."""
+    """`rows` `(..., n, i)` times `matrix` `(i, j)` or one for each, in their own precision."""
     if keras.backend.backend() == "torch":
-        # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
-        return ops.einsum("ni,ij->nj", rows, matrix)
+        import torch
+
+        # Keras' own computes float64 in float32 on PyTorch.
+        return torch.matmul(rows, matrix)
     return ops.matmul(rows, matrix)
 
 
@@ -60,19 +63,20 @@ def island(core):
     """`core(rows, *others)` compiled by XLA inside any TensorFlow graph.
 
     `core` treats every row (entry of axis 0) by itself and gives one row for each; what
-    else it takes is the same for all rows, and compiled in where it is a Python value. On other
-    backends and in exports it runs as it is.
+    else it takes is the same for all rows, and compiled in where it is a Python value. On JAX it
+    is compiled too, see `whole`; on PyTorch and in exports it runs as it is.
 
     XLA compiles anew for each number of rows. One that only the running graph knows is rounded up
     to one of a few sizes (4 to an octave); the rows added are cut off again, which copies nothing.
     """
     compiled = None
+    plain = whole(core)
 
     @functools.wraps(core)
     def run(x, *others):
         nonlocal compiled
         if keras.backend.backend() != "tensorflow" or is_exporting():
-            return core(x, *others)
+            return plain(x, *others)
         import tensorflow as tf
 
         if compiled is None:
@@ -86,3 +90,30 @@ def island(core):
         return compiled(tf.pad(x, padding), *others)[:count]
 
     return run
+
+
+def whole(core):
+    """`core(*args)` compiled whole on JAX, which compiles every operation of eager code by itself.
+
+    What is not made of tensors is compiled in, and must be hashable; it must not own weights.
+    Other backends run it as it is.
+    """
+    compiled = {}
+
+    @functools.wraps(core)
+    def run(*args):
+        if keras.backend.backend() != "jax":
+            return core(*args)
+        import jax
+
+        arrays = (jax.Array, np.ndarray)
+        fixed = tuple(i for i, x in enumerate(args) if not _any_is(arrays, x))
+        if fixed not in compiled:
+            compiled[fixed] = jax.jit(core, static_argnums=fixed)
+        return compiled[fixed](*args)
+
+    return run
+
+
+def _any_is(kinds, x):
+    return any(isinstance(leaf, kinds) for leaf in keras.tree.flatten(x))

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from lamina._common import is_exporting, positive_integer, received, register
-from lamina._common._fast import island
+from lamina._common._fast import island, product
 from lamina.codec._codebook_decoder import CodebookDecoder
 from lamina.codec._codes import CodeLayer
 from lamina.codec._product_decoder import ProductDecoder
@@ -120,16 +120,19 @@ class CodebookDense(CodeLayer):
         def folded():
             turned = kernel
             if getattr(self.decoder, "rotation", None) is not None:
-                turned = ops.matmul(ops.cast(self.decoder.rotation, self.compute_dtype), kernel)
+                rotation = ops.cast(self.decoder.rotation, self.compute_dtype)
+                turned = product(rotation, kernel)
             count = len(sizes) if isinstance(self.decoder, ProductDecoder) else 1
             tables = self.decoder.tables()
             if isinstance(self.decoder, ResidualDecoder):
                 tables = tables[: len(sizes)]
+            # A layer may own weights, which a compiled function would keep as they were.
+            outside = isinstance(self.activation, keras.layers.Layer)
+            inside = keras.activations.linear if outside else self.activation
             policy = self.decoder.out_of_range
-            y = _folded(
-                codes, tables, sizes, turned, bias, self.activation, count, dtype, policy, skip
-            )
-            return ops.reshape(y, (*_lead(self.decoder, inputs), self.units))
+            y = _folded(codes, tables, sizes, turned, bias, inside, count, dtype, policy, skip)
+            y = ops.reshape(y, (*_lead(self.decoder, inputs), self.units))
+            return self.activation(y) if outside else y
 
         count = ops.shape(codes)[0]
         if isinstance(count, int):
@@ -165,8 +168,7 @@ class CodebookDense(CodeLayer):
 
     def _decoded(self, inputs, mask, kernel, bias):
         vectors = ops.cast(self.decoder.call(inputs, mask=mask), self.compute_dtype)
-        y = ops.matmul(vectors, kernel)
-        return self.activation(y if bias is None else y + bias)
+        return _activated(product(vectors, kernel), bias, self.activation)
 
 
 def _compiles():
@@ -190,6 +192,12 @@ def _folded(codes, tables, sizes, kernel, bias, activation, count, dtype, policy
     for table in tables:
         table = ops.cast(projected(table), kernel.dtype)
         parts = ops.reshape(table, (count, -1, table.shape[1]))
-        products.append(ops.reshape(ops.matmul(parts, kernels), (-1, kernel.shape[1])))
+        products.append(ops.reshape(product(parts, kernels), (-1, kernel.shape[1])))
     y = add_stages(codes, products, sizes, dtype, policy, skip)
-    return activation(y if bias is None else y + bias)
+    return _activated(y, bias, activation)
+
+
+def _activated(y, bias, activation):
+    y = y if bias is None else y + bias
+    # Keras' own tanh gives float32 for float64 on JAX.
+    return ops.cast(activation(y), y.dtype)

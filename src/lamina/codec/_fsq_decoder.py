@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import is_concrete, received, register
+from lamina._common._fast import whole
 from lamina.codec._codes import (
     CodeLayer,
     check_compiled_policy,
@@ -78,20 +79,9 @@ class FSQDecoder(CodeLayer):
             check_compiled_policy(self.out_of_range, self)
         index = to_index(inputs, self.size)
         wrong = outside(index, self.size, dtype)
-        index = ops.clip(index, 0, self.size - 1)
-        # Narrow floats would round twice: before and after the division. `result_type` would make
-        # float32 of float64 on JAX and PyTorch.
-        wide = self.compute_dtype if self.compute_dtype == "float64" else "float32"
-        values, weight = [], 1
-        for levels in self.levels:
-            digit = ops.mod(ops.floor_divide(index, weight), levels)
-            values.append(ops.cast(digit - levels // 2, wide) / float(levels // 2))
-            weight *= levels
-        y = ops.cast(ops.stack(values, axis=-1), self.compute_dtype)
-        if wrong is not None and self.out_of_range != "clip":
-            fill = 0.0 if self.out_of_range == "zero" else float("nan")
-            y = ops.where(wrong[..., None], ops.cast(fill, y.dtype), y)
-        return y if skip is None else ops.where(skip[..., None], ops.cast(0, y.dtype), y)
+        return _values(
+            index, tuple(self.levels), wrong, skip, self.out_of_range, self.compute_dtype
+        )
 
     def compute_mask(self, inputs, previous_mask=None):
         if self.pad_value is None:
@@ -126,3 +116,22 @@ def _levels(levels):
             f"2^31. {received('levels', levels)}"
         )
     return levels
+
+
+@whole
+def _values(index, levels, wrong, skip, policy, dtype):
+    """The levels of every index; `wrong` and `skip` mark those of which something else is made."""
+    index = ops.clip(index, 0, math.prod(levels) - 1)
+    # Narrow floats would round twice: before and after the division. `result_type` would make
+    # float32 of float64 on JAX and PyTorch.
+    wide = "float64" if dtype == "float64" else "float32"
+    values, weight = [], 1
+    for count in levels:
+        digit = ops.mod(ops.floor_divide(index, weight), count)
+        values.append(ops.cast(digit - count // 2, wide) / float(count // 2))
+        weight *= count
+    y = ops.cast(ops.stack(values, axis=-1), dtype)
+    if wrong is not None and policy != "clip":
+        fill = 0.0 if policy == "zero" else float("nan")
+        y = ops.where(wrong[..., None], ops.cast(fill, dtype), y)
+    return y if skip is None else ops.where(skip[..., None], ops.cast(0, dtype), y)

@@ -233,7 +233,7 @@ class PackedSampleDecoder(CodeLayer):
         if not is_float(self):
             raise ValueError(f"Physical values need a float dtype, not {self.compute_dtype}.")
         # Narrow floats hold neither the samples nor the gain: divide first, then round once.
-        wide = keras.backend.result_type(self.compute_dtype, "float32")
+        wide = "float64" if self.compute_dtype == "float64" else "float32"
         y = ops.cast(y, wide)
         if baseline is not None:
             y = y - _per_channel(baseline, wide)

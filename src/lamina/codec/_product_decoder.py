@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import is_concrete, positive_integer, received, register, to_numpy
+from lamina._common._fast import product
 from lamina.codec._bit_unpack import BitUnpack
 from lamina.codec._codes import (
     CodeLayer,
@@ -91,7 +92,7 @@ class ProductDecoder(CodeLayer):
             flat, self.tables(), self.sizes, dtype, self.out_of_range, skip
         )
         if self.rotation is not None:
-            values = ops.matmul(values, ops.cast(self.rotation, self.compute_dtype))
+            values = product(values, ops.cast(self.rotation, self.compute_dtype))
         return ops.reshape(values, (*ops.shape(inputs)[:-1], self.units))
 
     def rows(self, inputs, mask=None):

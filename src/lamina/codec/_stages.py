@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from lamina._common._fast import island, take_rows
+from lamina._common._fast import island, product, take_rows
 from lamina.codec._codes import outside
 
 # Stands in a code's place where the code is not looked at.
@@ -68,5 +68,5 @@ def projected(table):
     if not isinstance(table, tuple):
         return table
     table, kernel, bias = table
-    table = ops.matmul(table, kernel)
+    table = product(table, kernel)
     return table if bias is None else table + bias

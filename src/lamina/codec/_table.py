@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import is_concrete, received, to_numpy
-from lamina._common._fast import take_rows
+from lamina._common._fast import take_rows, whole
 from lamina.codec._codes import outside
 
 # A table of up to this many numbers is copied with rows for NaN and zero at its end, which costs
@@ -42,9 +42,13 @@ def table_config(weight):
 
 def check_loaded(layer, weight):
     """An error where an unloaded table would decode; compiled code gives NaN instead."""
-    if 0 in weight.shape or not is_concrete(weight.value):
+    if 0 in weight.shape:
         return
-    first = to_numpy(weight.value[(slice(1),) * len(weight.shape)]).item()
+    # JAX hands the weights themselves to a trace, but traces what is done with them.
+    first = weight.value[(slice(1),) * len(weight.shape)]
+    if not is_concrete(first):
+        return
+    first = to_numpy(first).item()
     unloaded = _unloaded_value(weight.dtype)
     if first == unloaded or (unloaded != unloaded and first != first):
         raise ValueError(
@@ -55,6 +59,7 @@ def check_loaded(layer, weight):
         )
 
 
+@whole
 def rows(table, index, dtype, policy, skip=None):
     """`table[index]` by `policy` where the index is outside, zeros where `skip` is set.
 

@@ -2,10 +2,12 @@
 
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
 from lamina._common import positive_integer, received, register
+from lamina._common._fast import whole
 from lamina.codec import FSQDecoder
 from lamina.quantize._quantizer import Quantizer, straight_through
 
@@ -87,36 +89,11 @@ class FiniteScalarQuantizer(Quantizer):
         return FSQDecoder(self.levels, **kwargs)
 
     def _values_and_codes(self, inputs, mask, training):
-        bounded = self._bounded(inputs)
-        half = self._halves(bounded.dtype)
-        level = _rounded(bounded)
-        values = straight_through(ops.cast(level, bounded.dtype) / half, bounded / half)
-        return ops.cast(values, self.compute_dtype), self._mixed(level, bounded, mask)
+        values, codes = _quantized(inputs, mask, tuple(self.levels))
+        return ops.cast(values, self.compute_dtype), codes
 
     def _codes(self, inputs, mask):
-        bounded = self._bounded(inputs)
-        return self._mixed(_rounded(bounded), bounded, mask)
-
-    def _bounded(self, inputs):
-        """The inputs between the outermost levels; in float32 at least, or levels would merge."""
-        half = self.compute_dtype in ("float16", "bfloat16")
-        inputs = ops.cast(inputs, "float32") if half else inputs
-        levels = np.array(self.levels)
-        radius = (levels - 1) * (1 + _WIDER) / 2
-        offset = np.where(levels % 2 == 0, 0.5, 0.0)
-        shift = np.arctanh(offset / radius)
-        radius, offset, shift = (ops.cast(n, inputs.dtype) for n in (radius, offset, shift))
-        return ops.tanh(inputs + shift) * radius - offset
-
-    def _halves(self, dtype):
-        return ops.cast(np.array(self.levels) // 2, dtype)
-
-    def _mixed(self, level, bounded, mask):
-        """Mixed-radix codes, the first level the least significant."""
-        basis = ops.convert_to_tensor(np.cumprod([1, *self.levels[:-1]]), "int32")
-        codes = ops.sum((level + self._halves("int32")) * basis, axis=-1)
-        known = ops.isfinite(ops.sum(bounded, axis=-1))
-        return ops.where(known if mask is None else ops.logical_and(known, mask), codes, -1)
+        return _quantized(inputs, mask, tuple(self.levels))[1]
 
     def _code_shape(self, input_shape):
         return tuple(input_shape[:-1])
@@ -125,6 +102,27 @@ class FiniteScalarQuantizer(Quantizer):
         return {**super().get_config(), "levels": list(self.levels)}
 
 
-def _rounded(bounded):
-    """Whole numbers; as integers, so that there is no -0, which decoding would not give back."""
-    return ops.cast(ops.round(ops.stop_gradient(bounded)), "int32")
+@whole
+def _quantized(inputs, mask, levels):
+    """(values, codes) of the inputs, in float32 at least, or levels would merge."""
+    narrow = keras.backend.standardize_dtype(inputs.dtype) in ("float16", "bfloat16")
+    bounded = _bounded(ops.cast(inputs, "float32") if narrow else inputs, np.array(levels))
+    half = np.array(levels) // 2
+    # Whole numbers as integers: there is no -0, which decoding would not give back.
+    level = ops.cast(ops.round(ops.stop_gradient(bounded)), "int32")
+    width = ops.cast(half, bounded.dtype)
+    values = straight_through(ops.cast(level, bounded.dtype) / width, bounded / width)
+    # Mixed-radix codes, the first level the least significant.
+    basis = ops.convert_to_tensor(np.cumprod([1, *levels[:-1]]), "int32")
+    codes = ops.sum((level + ops.convert_to_tensor(half, "int32")) * basis, axis=-1)
+    known = ops.isfinite(ops.sum(bounded, axis=-1))
+    return values, ops.where(known if mask is None else ops.logical_and(known, mask), codes, -1)
+
+
+def _bounded(inputs, levels):
+    """The inputs between the outermost levels."""
+    radius = (levels - 1) * (1 + _WIDER) / 2
+    offset = np.where(levels % 2 == 0, 0.5, 0.0)
+    shift = np.arctanh(offset / radius)
+    radius, offset, shift = (ops.cast(n, inputs.dtype) for n in (radius, offset, shift))
+    return ops.tanh(inputs + shift) * radius - offset

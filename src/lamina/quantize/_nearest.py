@@ -2,13 +2,15 @@
 
 from keras import ops
 
+from lamina._common._fast import product
+
 # Scores are a (vectors, rows) matrix: in blocks, its memory does not grow with the table.
 BLOCK = 1024
 # The length below which a vector has no direction.
 SHORTEST = 1e-12
 
 
-def nearest(vectors, table, metric):
+def nearest(vectors, table, metric, block=BLOCK):
     """int32 index of the row of `table` nearest to each vector; the lowest one on a tie.
 
     Euclidean: the row with the largest x . c - |c|^2 / 2. Both are taken relative to the table's
@@ -21,13 +23,13 @@ def nearest(vectors, table, metric):
         center = ops.mean(table, axis=0)
         vectors, table = vectors - center, table - center
     best = index = None
-    for first in range(0, table.shape[0], BLOCK):
-        rows = table[first : first + BLOCK]
-        score = ops.matmul(vectors, ops.transpose(rows))
+    for first in range(0, table.shape[0], block):
+        rows = table[first : first + block]
+        score = product(vectors, ops.transpose(rows))
         if metric == "euclidean":
             score = score - 0.5 * ops.sum(rows * rows, axis=-1)
         here = ops.cast(ops.argmax(score, axis=-1), "int32")
-        if table.shape[0] <= BLOCK:
+        if table.shape[0] <= block:
             return here
         top = ops.max(score, axis=-1)
         if best is None:

@@ -7,8 +7,9 @@ from lamina.quantize._nearest import misfit, nearest
 
 # Lloyd's iterations of a k-means start: further ones change the distortion by a few per cent.
 ITERATIONS = 10
-# Vectors tried for each row at the start.
-TRIALS = 3
+# Vectors tried for each row at the start. With 3, half of the starts on separate clusters missed
+# one (1.5 times the distortion of the best of five of scikit-learn's); with 12, one in thirty.
+TRIALS = 12
 TINY = 1e-30
 
 
@@ -53,7 +54,11 @@ def kmeans(table, counts, vectors, valid, draw, metric, decay):
     A row that loses all its vectors moves to one that is far from every row.
     """
     empty = counts == 0
-    table = seeded(table, empty, vectors, valid, draw, metric)
+    table = ops.cond(
+        ops.any(empty),
+        lambda: seeded(table, empty, vectors, valid, draw, metric),
+        lambda: table,
+    )
 
     def iteration(_, now):
         codes, weight = _fit(now, vectors, valid, metric)

@@ -1,0 +1,118 @@
+"""One training step of a table, as a function of its state: no variable is read or written."""
+
+from typing import NamedTuple
+
+from keras import ops
+
+from lamina._common import from_first_replica, sum_over_replicas
+from lamina._common._fast import whole
+from lamina.quantize._nearest import misfit, nearest
+from lamina.quantize._statistics import kmeans, moved, reseeded, tally
+
+# The k-means start goes on until this many vectors a row were seen.
+ENOUGH = 16
+
+
+class Rules(NamedTuple):
+    """How a table is searched and trained; `starting`: by a k-means on the first batches."""
+
+    metric: str
+    update: str
+    decay: float
+    starting: bool
+    revive_below: float
+
+
+def rows_of(state):
+    """The table as it is used."""
+    return state["codebook"] + state["shift"] if "shift" in state else state["codebook"]
+
+
+@whole
+def looked_up(table, vectors, keep, metric):
+    """(values, codes) of the nearest rows; code -1 where a vector is left out or not finite."""
+    return _look_up(table, vectors, _usable(vectors, keep), metric)
+
+
+@whole
+def learned(state, vectors, keep, draw, rules):
+    """(values, codes, state) after one step; `shift` is the optimiser's and not among the state.
+
+    `draw` is uniform on (0, 1), one number a vector; the vectors must be at least one.
+    """
+    usable = _usable(vectors, keep)
+    table = rows_of(state)
+    if rules.starting:
+        table = _started(table, state, vectors, usable, draw, rules)
+    values, codes = _look_up(table, vectors, usable, rules.metric)
+    return values, codes, _after(ops.stop_gradient(table), state, vectors, codes, draw, rules)
+
+
+def _usable(vectors, keep):
+    finite = ops.isfinite(ops.sum(vectors, axis=-1))
+    return finite if keep is None else ops.logical_and(finite, keep)
+
+
+def _look_up(table, vectors, usable, metric):
+    found = nearest(ops.stop_gradient(vectors), ops.stop_gradient(table), metric)
+    codes = ops.where(usable, found, -1)
+    return ops.take(table, ops.maximum(codes, 0), axis=0), codes
+
+
+def _started(table, state, vectors, usable, draw, rules):
+    """The table, as the k-means start leaves it on the first batches."""
+
+    def start():
+        return kmeans(frozen, state["counts"], vectors, usable, draw, rules.metric, rules.decay)
+
+    frozen = ops.stop_gradient(table)
+    waiting = ops.logical_and(state["seen"] < ENOUGH * table.shape[0], ops.any(usable))
+    rows = from_first_replica(ops.cond(waiting, start, lambda: frozen))
+    # The gradient still reaches the rows through `table`.
+    return table + ops.stop_gradient(rows - table) if rules.update == "gradient" else rows
+
+
+def _after(table, state, vectors, codes, draw, rules):
+    """The state after the step, by name."""
+    size = table.shape[0]
+    number, total = tally(vectors, codes, size)
+    number, total = sum_over_replicas(number), sum_over_replicas(total)
+    here = ops.cast(number, "int32")
+    rows, counts = moved(table, _prior(state, number, rules), number, total, rules.decay)
+    if rules.update == "gradient":
+        rows = table
+    rows, counts = _revived(rows, counts, vectors, codes, draw, rules)
+    after = {"counts": counts, "hits": state["hits"] + here}
+    after["codebook"] = _without_shift(rows, state)
+    if rules.starting:
+        after["seen"] = ops.minimum(state["seen"] + ops.sum(here), ENOUGH * size)
+    return after
+
+
+def _without_shift(rows, state):
+    """What `codebook` becomes; unmoved numbers keep their bits."""
+    if "shift" not in state:
+        return rows
+    moved_rows = rows - ops.stop_gradient(state["shift"])
+    return ops.where(rows == ops.stop_gradient(rows_of(state)), state["codebook"], moved_rows)
+
+
+def _prior(state, number, rules):
+    """A table that came from elsewhere weighs as much as the first batch does."""
+    counts = state["counts"]
+    return counts if rules.starting else ops.where(ops.all(counts == 0), ops.mean(number), counts)
+
+
+def _revived(rows, counts, vectors, codes, draw, rules):
+    if not rules.revive_below:
+        return rows, counts
+    share = ops.mean(counts)
+    dead = counts < rules.revive_below * share
+
+    def revive():
+        weight = misfit(vectors, ops.take(rows, ops.maximum(codes, 0), axis=0), rules.metric)
+        table, replaced = reseeded(rows, dead, vectors, codes >= 0, draw, weight)
+        return table, ops.where(replaced, share, counts)
+
+    alive = ops.cond(ops.any(dead), revive, lambda: (rows, counts))
+    return alive[0], alive[1]
