@@ -163,7 +163,11 @@ def test_a_clone_is_unloaded_not_silently_zero():
     clone = keras.models.clone_model(model)
     with pytest.raises(ValueError, match="never loaded"):
         clone(np.array([[1]]))
-    assert np.isnan(clone.predict(np.array([[1]]), verbose=0)).all()
+    if keras.backend.backend() == "torch":  # `predict` runs eagerly there.
+        with pytest.raises(ValueError, match="never loaded"):
+            clone.predict(np.array([[1]]), verbose=0)
+    else:
+        assert np.isnan(clone.predict(np.array([[1]]), verbose=0)).all()
     clone.set_weights(model.get_weights())
     assert np.array_equal(clone.predict(np.array([[1]]), verbose=0), TABLE.astype("float32")[[[1]]])
 
