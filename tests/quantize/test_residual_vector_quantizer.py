@@ -90,7 +90,7 @@ def test_stage_dropout_keeps_a_prefix_for_whole_rows(rng):
 def test_the_input_gets_the_gradient_once(rng):
     layer = ResidualVectorQuantizer([4, 4, 4], start=rng.standard_normal((30, 3)), commitment=0.0)
     x, w = rng.standard_normal((2, 6, 3)).astype("float32")
-    gradient = gradient_of(lambda v: ops.reshape(ops.sum(layer(v) * w), (1, 1)), x)
+    gradient = gradient_of(lambda v: ops.reshape(ops.sum(ops.multiply(layer(v), w)), (1, 1)), x)
     np.testing.assert_allclose(gradient, w, atol=1e-5)
 
 

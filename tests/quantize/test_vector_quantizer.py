@@ -109,7 +109,7 @@ def test_decoder_agrees_after_fit(update, rng):
 def test_the_gradient_passes_straight_through(rng):
     layer = VectorQuantizer(5, start=rng.standard_normal((5, 3)), commitment=0.0)
     x, w = rng.standard_normal((2, 6, 3)).astype("float32")
-    gradient = gradient_of(lambda v: ops.reshape(ops.sum(layer(v) * w), (1, 1)), x)
+    gradient = gradient_of(lambda v: ops.reshape(ops.sum(ops.multiply(layer(v), w)), (1, 1)), x)
     np.testing.assert_allclose(gradient, w, atol=1e-5)
 
 
