@@ -34,6 +34,19 @@ def product(rows, matrix):
     return ops.matmul(rows, matrix)
 
 
+def largest(x):
+    """int32 index of the largest number of each row, the first one on a tie.
+
+    Keras' `argmax` on TensorFlow looks at the bits of zeros, for which LiteRT and ONNX have no
+    operations, and which is a pass over `x`.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.argmax(x, axis=-1, output_type="int32")
+    return ops.cast(ops.argmax(x, axis=-1), "int32")
+
+
 def add_bias(y, bias):
     """`y + bias`. TensorFlow joins its own operation with the product before it."""
     if keras.backend.backend() == "tensorflow":

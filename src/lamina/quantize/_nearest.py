@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from lamina._common._fast import product
+from lamina._common._fast import largest, product
 
 # Scores are a (vectors, rows) matrix: in blocks, its memory does not grow with the table.
 BLOCK = 1024
@@ -28,7 +28,7 @@ def nearest(vectors, table, metric, block=BLOCK):
         score = product(vectors, ops.transpose(rows))
         if metric == "euclidean":
             score = score - 0.5 * ops.sum(rows * rows, axis=-1)
-        here = ops.cast(ops.argmax(score, axis=-1), "int32")
+        here = largest(score)
         if table.shape[0] <= block:
             return here
         top = ops.max(score, axis=-1)

@@ -7,8 +7,8 @@ from lamina.quantize._nearest import misfit, nearest
 
 # Lloyd's iterations of a k-means start: further ones change the distortion by a few per cent.
 ITERATIONS = 10
-# Vectors tried for each row at the start. With 3, half of the starts on separate clusters missed
-# one (1.5 times the distortion of the best of five of scikit-learn's); with 12, one in thirty.
+# Vectors tried for each row at the start. On separate clusters 38 of 60 starts missed one with 3
+# vectors (up to 1.9 times the distortion of the best of five by scikit-learn), 2 of 60 with 12.
 TRIALS = 12
 TINY = 1e-30
 
