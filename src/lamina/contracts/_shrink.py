@@ -6,14 +6,14 @@ from lamina.contracts._contract import LayerFailed
 from lamina.contracts._inputs import batch_size, map_leaves, rows
 
 # A break found slower than this is reported as found.
-PATIENCE = 0.3
+PATIENCE = 1.0
 
 
 def smallest(contract, case, result, ask, seconds):
-    """The result of the smallest sample, at most `PATIENCE` seconds of looking a step."""
+    """The result of the smallest sample, found in at most five times `PATIENCE`."""
     if seconds > PATIENCE or case.target.kind == "initializer":
         return result
-    until = time.perf_counter() + 2 * PATIENCE
+    until = time.perf_counter() + 5 * PATIENCE
     improved = True
     while improved and time.perf_counter() < until:
         improved = False
