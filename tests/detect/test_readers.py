@@ -65,12 +65,6 @@ def test_csv_without_a_header_line_keeps_its_first_sample(tmp_path):
     assert record.labels.tolist() == [False, False, True]
 
 
-def test_infinite_values_are_gaps(tmp_path):
-    path = tmp_path / "inf.csv"
-    path.write_text("value\n1\ninf\n2\n")
-    assert not np.isfinite(lamina_detect.read(path).read(0, 3)[1, 0])
-
-
 @pytest.mark.parametrize("name", ["test01_00s", "3000003_0003", "310derive", "311derive"])
 def test_other_storage_formats_equal_the_wfdb_package(recordings, name):
     import wfdb
