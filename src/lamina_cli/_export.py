@@ -33,6 +33,7 @@ def export(
         import keras
 
         import lamina
+        import lamina_detect  # noqa: F401  its layers may be in the model
 
         loaded = keras.saving.load_model(model, compile=False)
         lamina.Stream(loaded).export(out, format=format.value)

@@ -131,6 +131,14 @@ class Detector:
         self._check_fitted()
         return lamina.Stream(self.scorer, jit_compile=True)
 
+    def export(self, path, format="litert"):
+        """Write the scoring of one sample as one file for `lamina_edge`, which needs no Keras.
+
+        See `lamina.Stream.export`.
+        """
+        self._check_fitted()
+        lamina.Stream(self.scorer).export(path, format)
+
     def save(self, path):
         """Write the whole model, from stored bytes (or samples) to scores, as a `.keras` file."""
         self._check_fitted()

@@ -197,3 +197,18 @@ def test_only_public_lamina_layers_look_back(fitted):
     detector, _ = fitted
     kinds = {type(layer) for layer in detector.scorer.layers}
     assert {lamina.LagDense, lamina.Biquad} <= kinds
+
+
+@pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")  # tf2onnx
+@pytest.mark.parametrize("format", ["litert", "onnx"])
+def test_exported_step_gives_the_scores_without_keras(fitted, tmp_path, format):
+    import lamina_edge
+
+    detector, x = fitted
+    path = tmp_path / f"step.{format}"
+    detector.export(path, format)
+    stream = lamina_edge.load(str(path), batch_size=1)
+    block = x[:600].astype("float32")[None, :, None]
+    got, want = np.asarray(stream.push(block))[0], detector.score(x).values[:600]
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * np.abs(want).max())
