@@ -57,13 +57,26 @@ def _native_call(case, layer, pretend=False):
 def _own_line(error):
     """The layer's own line that called the backend; None where Keras itself did."""
     backends = [_folder(name) for name in ("tensorflow", "jax", "torch", "numpy")]
+    below = None
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         above = Path(frame.filename).parents
         if _folder("keras") in above and not frame.filename.endswith("keras_tensor.py"):
             return None
         if not any(folder in above for folder in [*backends, _folder("keras")]):
-            return f"`{frame.line}` (line {frame.lineno})"
+            return None if _is_operator(below) else f"`{frame.line}` (line {frame.lineno})"
+        below = frame
     return None
+
+
+def _is_operator(frame):
+    """Was the backend called by `weight * x` or the like, which runs on every backend?
+
+    A tensor that meets a symbolic one on its right refuses it: always on JAX, comparisons on
+    TensorFlow.
+    """
+    return frame is not None and (
+        frame.name.startswith("_operator_") or frame.filename.endswith("operator_overrides.py")
+    )
 
 
 def _folder(package):

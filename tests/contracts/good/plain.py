@@ -438,3 +438,15 @@ class CachedConst(Plain):
 
     def call(self, x):
         return x * ops.convert_to_tensor(self.c, x.dtype)
+
+
+@good(rnd(3, 4))
+class WeightOnTheLeft(layers.Layer):
+    """Python's operators on a tensor and the input: nothing of one backend."""
+
+    def build(self, s):
+        self.w = self.add_weight(shape=(s[-1],), initializer="ones", name="w")
+
+    def call(self, x):
+        w = ops.cast(self.w, self.compute_dtype)
+        return ops.where(w < x, w * x, w - x)
