@@ -117,7 +117,7 @@ class Detector:
         """As `score`, piece by piece: yields `(samples, values)`. For recordings of any length."""
         recording = _as_recording(recording)
         self._check_fits(recording)
-        stream, read = self.stream(), samples_of(recording)
+        stream, read = self.stream(jit_compile=True), samples_of(recording)
         for start in range(0, recording.length, block):
             x = read(start, min(start + block, recording.length))
             # One size of block: one compiled function. What follows the end changes nothing.
@@ -126,10 +126,13 @@ class Detector:
             if progress:
                 progress(start + len(x), recording.length)
 
-    def stream(self):
-        """A `lamina.Stream` of the scoring model: `push((1, n, leads)) -> (1, n, leads + 1)`."""
+    def stream(self, jit_compile=False):
+        """A `lamina.Stream` of the scoring model: `push((1, n, leads)) -> (1, n, leads + 1)`.
+
+        `jit_compile`: for blocks that are always of one length, five times as fast on TensorFlow.
+        """
         self._check_fitted()
-        return lamina.Stream(self.scorer, jit_compile=True)
+        return lamina.Stream(self.scorer, jit_compile=jit_compile)
 
     def export(self, path, format="litert"):
         """Write the scoring of one sample as one file for `lamina_edge`, which needs no Keras.

@@ -32,7 +32,7 @@ class Watch:
     def __init__(self, detector, block=BLOCK):
         if block < 1:
             raise BadInput(f"`block` must be at least 1. Received: {block}")
-        self.stream = detector.stream()
+        self.stream = detector.stream(jit_compile=True)
         self.leads = len(detector.settings["leads"])
         self.block = block
         self.done = 0

@@ -42,7 +42,7 @@ def arithmetic():
     """
     with pytest.MonkeyPatch.context() as patch:
         if keras.backend.backend() == "tensorflow":
-            patch.setattr(_stream, "compiled", lambda function, variables, specs: function)
+            patch.setattr(_stream, "compiled", lambda function, *others: function)
         yield
 
 
