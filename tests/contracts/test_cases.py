@@ -29,6 +29,8 @@ TENSORFLOW_ONLY = {
     "WhileLoop",
     "ZerosOfBatch",
 }
+# PyTorch multiplies a half by a Python number in float32: 0 * -1e9 stays 0, where others get nan.
+NOT_ON_TORCH = {"HugeNegative", "MaskBig"}
 
 
 def shared(kind):
@@ -54,6 +56,8 @@ def broken_by(contracts, target, inputs, kwargs, traits):
 def test_finds_the_bug(name):
     if name in TENSORFLOW_ONLY and keras.backend.backend() != "tensorflow":
         pytest.skip("TensorFlow only")
+    if name in NOT_ON_TORCH and keras.backend.backend() == "torch":
+        pytest.skip("no bug on PyTorch")
     cls, kwargs, inputs, traits, contracts = BUGS[name]
     assert broken_by(list(contracts), cls, inputs, kwargs, traits)
 
