@@ -1,0 +1,88 @@
+"""The recordings of the detection tables, and how a score is judged on them."""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+
+import lamina_detect
+from lamina_detect import Detector
+from lamina_detect._detector import samples_of
+from lamina_detect._evaluate import compare
+from lamina_detect._fit import filled
+from lamina_detect._job import demo_path
+
+BEATS = ("106", "114", "116", "119")
+NAB = ("ec2_request_latency_system_failure", "machine_temperature_system_failure", "nyc_taxi")
+ALL = (*BEATS, "MBA_ECG805", "InternalBleeding16", *NAB)
+
+
+def series(data, names):
+    """`(name, to learn from, to score)` of each recording."""
+    for name in names:
+        yield (name, *_pair(pathlib.Path(data), name))
+
+
+def _pair(data, name):
+    if (data / "mitdb" / f"{name}.hea").exists():
+        record = lamina_detect.read(data / "mitdb" / name)
+    elif name == "MBA_ECG805":
+        record = lamina_detect.read(data / "svdb" / "MBA_ECG805.csv")
+    elif name == "InternalBleeding16":
+        return [lamina_detect.read(demo_path(part)) for part in ("TRAIN", "TEST")]
+    else:
+        record = lamina_detect.read(data / "nab" / f"{name}.csv")
+        windows = json.loads((data / "nab" / "anomaly_windows.json").read_text())
+        spans = [np.array(span, "datetime64[s]") for span in windows[f"{name}.csv"]]
+        marked = [(record.times >= start) & (record.times <= end) for start, end in spans]
+        record = dataclasses.replace(record, labels=np.any(marked, 0))
+    return record, record
+
+
+def first_lead(recording):
+    return filled(samples_of(recording)(0, recording.length)[:, 0]).astype("float64")
+
+
+def first(recording, length):
+    """The recording's first `length` samples."""
+    beats, labels = recording.beats, recording.labels
+    if beats is not None:
+        there = beats.samples < length
+        beats = type(beats)(beats.samples[there], beats.anomalous[there])
+    labels = None if labels is None else labels[:length]
+    return dataclasses.replace(recording, length=length, beats=beats, labels=labels)
+
+
+def lamina_score(learn, score, **settings):
+    """`(score of all leads together, window)` of a detector that is fitted on `learn`."""
+    detector = Detector(**settings).fit(learn)
+    return detector.score(score).together, detector.settings["window"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """`off`: samples from the highest score to the nearest labelled one."""
+
+    roc: float = float("nan")
+    ap: float = float("nan")
+    vus_pr: float | None = None
+    off: int | None = None
+
+
+def judged(score, recording, volume=False):
+    """A score against the labels; VUS-PR, on request, is aeon's `range_pr_vus_score`."""
+    told = compare(score, recording)
+    if told is None:  # Nothing is marked in so short a piece.
+        return Verdict()
+    vus_pr = None
+    if volume and recording.labels is not None:
+        from aeon.benchmarking.metrics.anomaly_detection import range_pr_vus_score
+
+        vus_pr = range_pr_vus_score(recording.labels.astype(int), np.nan_to_num(score), 100)
+    return Verdict(
+        told["area_under_roc"],
+        told["average_precision"],
+        vus_pr,
+        told["distance_of_highest_to_nearest_event"],
+    )
