@@ -8,10 +8,10 @@ import numpy as np
 
 import lamina_detect
 from lamina_detect import Detector
-from lamina_detect._detector import samples_of
 from lamina_detect._evaluate import compare
 from lamina_detect._fit import filled
 from lamina_detect._job import demo_path
+from lamina_detect._samples import samples_of
 
 BEATS = ("106", "114", "116", "119")
 NAB = ("ec2_request_latency_system_failure", "machine_temperature_system_failure", "nyc_taxi")

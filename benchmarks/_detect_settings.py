@@ -10,7 +10,8 @@ import numpy as np
 import lamina
 from benchmarks._detect_series import judged
 from lamina_detect import Detector, _fit, _model
-from lamina_detect._detector import _take_over, samples_of
+from lamina_detect._detector import _take_over
+from lamina_detect._samples import samples_of
 
 WINDOWS = (0.5, 0.65, 0.8)
 COMPONENTS = (6, 8, 12)

@@ -8,8 +8,9 @@ import numpy as np
 import lamina
 from lamina_detect import _fit
 from lamina_detect._errors import BadInput
-from lamina_detect._model import build_decoder, build_front, build_scorer, build_whole
+from lamina_detect._model import build_front, build_scorer, build_whole
 from lamina_detect._recording import Recording
+from lamina_detect._samples import samples_of
 
 FORMAT = 1
 BLOCK = 8192
@@ -194,21 +195,6 @@ class Detector:
                 f"{recording.name}: {recording.length} samples are fewer than one window of "
                 f"{self.settings['window']}"
             )
-
-
-def samples_of(recording):
-    """`read(start, stop)` giving physical samples `(n, leads)`, NaN where there is none."""
-    if recording.packing is None:
-        return recording.read
-    decoder, packing = build_decoder(recording.packing), recording.packing
-    each = packing.samples_per_frame
-
-    def read(start, stop):
-        frames = recording.read(start // each, -(-stop // each))
-        samples = keras.ops.convert_to_numpy(decoder([frames[None], *packing.calibration()]))[0]
-        return samples[start % each :][: stop - start]
-
-    return read
 
 
 def _take_over(scorer, codebooks):

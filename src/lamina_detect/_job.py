@@ -9,12 +9,13 @@ import time
 import keras
 
 from lamina_detect import _output
-from lamina_detect._detector import Detector, samples_of
+from lamina_detect._detector import Detector
 from lamina_detect._errors import BadInput
 from lamina_detect._evaluate import Judge
 from lamina_detect._events import FALSE_ALARMS, events_of, threshold_of
 from lamina_detect._read import read
 from lamina_detect._report import View, write_report
+from lamina_detect._samples import samples_of
 from lamina_detect._survey import Survey
 
 DEMO = "KDD-TSAD_135/135_UCR_Anomaly_InternalBleeding16_{part}.csv"

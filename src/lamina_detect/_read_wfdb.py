@@ -1,60 +1,34 @@
 """WFDB records: header and annotations through the wfdb package, samples as stored bytes."""
 
-import functools
-import math
+import itertools
 import pathlib
 
 import numpy as np
 
 from lamina_detect._errors import BadInput
-from lamina_detect._recording import Beats, Packing, Recording
+from lamina_detect._recording import Beats, Recording
+from lamina_detect._wfdb_files import PIECE, SignalFile, read_of
 
 BEATS = set("NLRBAaJSVrFejnE/fQ?")
-PIECE = 1 << 20
-# Samples and bytes of the smallest group that is whole in both.
-GROUPS = {
-    "16": (1, 2),
-    "24": (1, 3),
-    "32": (1, 4),
-    "61": (1, 2),
-    "80": (1, 1),
-    "160": (1, 2),
-    "212": (2, 3),
-    "310": (3, 4),
-    "311": (3, 4),
-}
+FORMATS = ("8", "16", "24", "32", "61", "80", "160", "212", "310", "311")
 
 
 def read_wfdb(record):
     """The WFDB record at `record` (a path without ending); see `read`."""
     header = _header(record)
-    data = _data_file(record, header)
-    channels, (group, group_bytes) = header.n_sig, GROUPS[header.fmt[0]]
-    frame = math.lcm(group, channels)
-    frame_bytes = frame // group * group_bytes
-    needed = math.ceil(header.sig_len * channels * group_bytes / group)
-    there = data.stat().st_size
-    if there < needed:
-        raise BadInput(
-            f"{data}: {there} bytes, but its header promises {header.sig_len} samples of "
-            f"{channels} leads: {needed} bytes"
-        )
+    files = _signal_files(record, header)
+    for file in files:
+        file.check_size()
     _verify_checksums(record, header)
+    read, packing = read_of(files)
     return Recording(
         name=record.name,
-        leads=_unique(header.sig_name or [f"lead{i}" for i in range(channels)]),
+        leads=_unique(header.sig_name or [f"lead{i}" for i in range(header.n_sig)]),
         units=tuple(header.units),
         length=header.sig_len,
         rate=float(header.fs),
-        read=functools.partial(_frames, data, frame_bytes, needed),
-        packing=Packing(
-            int(header.fmt[0]),
-            channels,
-            frame_bytes,
-            frame // channels,
-            tuple(header.adc_gain),
-            tuple(header.baseline),
-        ),
+        read=read,
+        packing=packing,
         beats=_beats(record, header.sig_len),
     )
 
@@ -97,12 +71,10 @@ def _check_signals(path, header):
         values = getattr(header, field)
         if values is None or len(values) != header.n_sig or any(v is None for v in values):
             raise BadInput(f"{path}: does not give {field} for each of its {header.n_sig} signals")
-    unknown = sorted({str(f) for f in header.fmt} - set(GROUPS))
+    unknown = sorted({str(f) for f in header.fmt} - set(FORMATS))
     if unknown:
-        known = ", ".join(GROUPS)
+        known = ", ".join(FORMATS)
         raise BadInput(f"{path}: unknown storage format {', '.join(unknown)}; known here: {known}")
-    if len(set(header.fmt)) > 1 or len(set(header.file_name)) > 1:
-        raise BadInput(f"{path}: its signals lie in several files or formats")
     if len(set(header.samps_per_frame)) > 1:
         raise BadInput(f"{path}: its signals have different sampling rates")
     if header.samps_per_frame[0] != 1 or any(header.skew or ()) or any(header.byte_offset or ()):
@@ -111,8 +83,25 @@ def _check_signals(path, header):
         raise BadInput(f"{path}: a gain of {header.adc_gain}: every one must be a number, not 0")
 
 
-def _data_file(record, header):
-    name = header.file_name[0]
+def _signal_files(record, header):
+    """A `SignalFile` for each run of signals in the same file."""
+    files = []
+    for name, run in itertools.groupby(range(header.n_sig), lambda i: header.file_name[i]):
+        run = list(run)
+        formats = {header.fmt[i] for i in run}
+        if len(formats) > 1:
+            raise BadInput(f"{record}.hea: {name} in several formats: {', '.join(sorted(formats))}")
+        starts = header.init_value or [0] * header.n_sig
+        gain, baseline = ([field[i] for i in run] for field in (header.adc_gain, header.baseline))
+        initial = [starts[i] or 0 for i in run]
+        path = _data_file(record, name)
+        if any(path == file.path for file in files):
+            raise BadInput(f"{record}.hea: the signals of {name} are not one after the other")
+        files.append(SignalFile(path, formats.pop(), header.sig_len, gain, baseline, initial))
+    return files
+
+
+def _data_file(record, name):
     folder = record.parent.resolve()
     data = (folder / name).resolve()
     # A link may lead out of the folder too.
@@ -148,16 +137,6 @@ def _verify_checksums(record, header):
                 f"{record}: the checksum of lead {header.sig_name[lead]} does not match its "
                 "header: the file is damaged"
             )
-
-
-def _frames(data, frame_bytes, needed, start, stop):
-    """Frames `start` to `stop` of the file, the last one filled up with zeros."""
-    with data.open("rb") as file:
-        file.seek(start * frame_bytes)
-        wanted = max(0, min(stop * frame_bytes, needed) - start * frame_bytes)
-        raw = file.read(wanted)
-    raw += bytes(-len(raw) % frame_bytes)
-    return np.frombuffer(raw, "uint8").reshape(-1, frame_bytes)
 
 
 def _beats(record, length):

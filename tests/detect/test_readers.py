@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import lamina_detect
-from lamina_detect._detector import samples_of
-from tests.detect.support import write_record
+from lamina_detect._samples import samples_of
+from tests.detect.support import pulses, write_record
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
@@ -65,7 +65,41 @@ def test_csv_without_a_header_line_keeps_its_first_sample(tmp_path):
     assert record.labels.tolist() == [False, False, True]
 
 
-@pytest.mark.parametrize("name", ["test01_00s", "3000003_0003", "310derive", "311derive"])
+def write_differences(folder, samples):
+    """A record in format 8, two signals, beside one signal in format 16 in a file of its own."""
+    steps = np.diff(samples[:, :2], axis=0, prepend=samples[:1, :2]).astype("int8")
+    (folder / "rec.d0").write_bytes(steps.tobytes())
+    (folder / "rec.d1").write_bytes(samples[:, 2].astype("<i2").tobytes())
+    files = ["rec.d0 8", "rec.d0 8", "rec.d1 16"]
+    signals = [
+        f"{file} 10(0)/mV 12 0 {x[0]} {int(x.sum()) % 65536} 0 lead{i}"
+        for i, (file, x) in enumerate(zip(files, samples.T, strict=True))
+    ]
+    (folder / "rec.hea").write_text("\n".join([f"rec 3 100 {len(samples)}", *signals]) + "\n")
+    return folder / "rec"
+
+
+@pytest.mark.parametrize("piece", [7, 64, 1 << 20])
+def test_differences_and_several_files_are_read_at_any_place(tmp_path, monkeypatch, piece, rng):
+    monkeypatch.setattr("lamina_detect._wfdb_files.PIECE", piece)
+    samples = 50 + np.cumsum(rng.integers(-9, 10, (101, 3)), axis=0)
+    record = lamina_detect.read(write_differences(tmp_path, samples))
+    read = samples_of(record)
+    assert record.leads == ("lead0", "lead1", "lead2")
+    for start, stop in [(0, 101), (0, 1), (63, 65), (40, 90), (100, 101)]:
+        np.testing.assert_allclose(read(start, stop), samples[start:stop] / 10, rtol=1e-6)
+
+
+def test_differences_are_detected_in(tmp_path):
+    samples = np.round(60 * np.stack([pulses(odd=[40], seed=s) for s in range(3)], 1)).astype(int)
+    record = lamina_detect.read(write_differences(tmp_path, samples))
+    scores = lamina_detect.Detector(shapes=20).fit(record).score(record)
+    assert 40 * 90 <= scores.together.argmax() < 42 * 90
+
+
+@pytest.mark.parametrize(
+    "name", ["test01_00s", "3000003_0003", "310derive", "311derive", "binformats"]
+)
 def test_other_storage_formats_equal_the_wfdb_package(recordings, name):
     import wfdb
 
