@@ -10,6 +10,7 @@ import numpy as np
 import lamina
 from benchmarks._detect_series import judged
 from lamina_detect import Detector, _fit, _model
+from lamina_detect._density import ShapeDensity
 from lamina_detect._detector import _take_over
 from lamina_detect._samples import samples_of
 
@@ -32,14 +33,17 @@ def changed(**fields):
 
 def refined(detector, recording, epochs=3, block=8192):
     """The shapes trained further: the loss is the score itself, tapped at the density."""
-    density = detector.scorer.get_layer("density")
-    density.trainable = True
     model = lamina.Tapped(detector.scorer, {"surprise": "density"})
     usual = lambda _, score: keras.ops.minimum(score, 20.0)  # noqa: E731
     model.compile(keras.optimizers.Adam(0.01), loss={"surprise": usual})
     x = np.nan_to_num(samples_of(recording)(0, recording.length))
     x = x[: len(x) // block * block].reshape(-1, block, x.shape[1])
     model.fit(x, {"surprise": np.zeros((*x.shape[:2], 1))}, 1, epochs, verbose=0)
+
+
+def trainable_centres(layer, name, trainable, **asked):
+    """As `add_weight`: TensorFlow tells at a variable's creation whether it can be trained."""
+    return keras.layers.Layer.add_weight(layer, name=name, trainable=name == "centres", **asked)
 
 
 def nothing(detector, recording):
@@ -59,7 +63,11 @@ ABLATIONS = {
         nothing,
     ),
     "looking back a fifth of a period": ({}, ((_fit, "WINDOW_OF_PERIOD", 0.2),), nothing),
-    "shapes refined by gradient (loss on an intermediate output)": ({}, (), refined),
+    "shapes refined by gradient (loss on an intermediate output)": (
+        {},
+        ((ShapeDensity, "add_weight", trainable_centres),),
+        refined,
+    ),
     "4 coordinates": ({"components": 4}, (), nothing),
     "16 coordinates": ({"components": 16}, (), nothing),
     "1 shape": ({"shapes": 1}, (), nothing),

@@ -1,6 +1,6 @@
 """`lamina detect` beside its peers, on real recordings: the tables of docs/detection.md.
 
-    python -m benchmarks.detect_compare DATA [--table peers|seeds|ablation|leave-one-out]
+    python -m benchmarks.detect_compare DATA [--table peers|seeds|alarms|ablation|leave-one-out]
                                         [--only NAME ...] [--peers PYTHON] [--limit SECONDS]
 
 DATA is the folder of recordings (mitdb, svdb, nab). Areas under ROC and average precisions are per
@@ -24,6 +24,8 @@ import numpy as np
 from benchmarks import _detect_peers
 from benchmarks._detect_series import ALL, BEATS, first, first_lead, judged, lamina_score, series
 from benchmarks._detect_settings import ABLATIONS, ablated, chosen_without, grid
+from lamina_detect import find_threshold
+from lamina_detect._events import FALSE_ALARMS
 
 SEEDS = 5
 
@@ -72,6 +74,39 @@ def seeds(asked):
         print_row(name, *(" ".join(f"{v:.4f}" for v in column) for column in columns))
 
 
+def alarms(asked):
+    """Stretches of one window above the threshold, where nothing is marked and where something is.
+
+    A beat marks the window before it and the two after it; a labelled sample the window after it.
+    """
+    print_row("series", "unmarked windows", "alarms", "as stated", "marked windows", "alarms")
+    print("|---" * 6 + "|")
+    for name, learn, score in series(asked.data, asked.only or ALL):
+        ours, window = lamina_score(learn, score)
+        high = windows_of(np.nan_to_num(ours), window) > find_threshold(ours, window)
+        marked = windows_of(near_marks(score, window), window)
+        stated = f"{FALSE_ALARMS * (~marked).sum():.1f}"
+        alarms = (high & ~marked).sum(), (high & marked).sum()
+        print_row(name, (~marked).sum(), alarms[0], stated, marked.sum(), alarms[1])
+
+
+def windows_of(x, window):
+    """The largest value of each stretch of one window."""
+    count = len(x) // window
+    return x[: count * window].reshape(count, window).max(1)
+
+
+def near_marks(recording, window):
+    marked = np.zeros(recording.length, bool)
+    if recording.beats is not None:
+        for place in recording.beats.samples[recording.beats.anomalous]:
+            marked[max(0, place - window) : place + 2 * window] = True
+        return marked
+    for place in np.flatnonzero(recording.labels):
+        marked[place : place + window] = True
+    return marked
+
+
 def ablation(asked):
     pairs = list(series(asked.data, asked.only or BEATS))
     print_row("what is different", "mean ROC", "mean AP", *(f"{name} AP" for name, *_ in pairs))
@@ -93,7 +128,13 @@ def leave_one_out(asked):
     print(f"Mean ROC over the {len(found)} settings: {min(means):.4f} to {max(means):.4f}")
 
 
-TABLES = {"peers": peers, "seeds": seeds, "ablation": ablation, "leave-one-out": leave_one_out}
+TABLES = {
+    "peers": peers,
+    "seeds": seeds,
+    "alarms": alarms,
+    "ablation": ablation,
+    "leave-one-out": leave_one_out,
+}
 
 
 def main():

@@ -29,8 +29,9 @@ def find_threshold(score, window, rate=FALSE_ALARMS):
     """The score that a window exceeds with probability `rate` if it is like the others.
 
     The highest scores of blocks of one window are taken to have an exponential tail: what lies
-    between their median and their 90th percentile tells its steepness, since real anomalies are
-    few and lie beyond.
+    between their median and their 90th percentile tells its steepness. Anomalies shall not: the
+    lower half of the blocks gives a first threshold, those below it the next one, until none is
+    added. So a quarter of the blocks may be anomalous, if their scores stand apart.
 
     Args:
         score: `(length,)`, of all leads together.
@@ -49,9 +50,17 @@ def threshold_of(highest, rate=FALSE_ALARMS):
     heights = heights[np.isfinite(heights) & (heights > 0)]
     if not len(heights):
         return 0.0
+    threshold, higher = -np.inf, np.median(heights)
+    while higher > threshold:
+        threshold = higher
+        higher = _tail(heights[heights <= threshold], rate)
+    return float(higher)
+
+
+def _tail(heights, rate):
+    """What an exponential tail from the median on exceeds with probability `rate`."""
     middle, high = np.quantile(heights, [0.5, 1 - TAIL])
-    steepness = (high - middle) / np.log(0.5 / TAIL)
-    return float(high + steepness * np.log(TAIL / rate))
+    return high + (high - middle) / np.log(0.5 / TAIL) * np.log(TAIL / rate)
 
 
 def find_events(scores, window, threshold):

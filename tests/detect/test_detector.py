@@ -131,6 +131,15 @@ def test_threshold_is_exceeded_about_as_often_as_it_says(fitted):
     assert (blocks > find_threshold(known, window, 0.3)).mean() > 0.1
 
 
+def test_threshold_is_not_lifted_by_many_anomalies(rng):
+    heights = 8 + rng.exponential(1, 2000)
+    usual = find_threshold(heights, 1)
+    heights[rng.random(2000) < 0.25] += 25
+    found = find_threshold(heights, 1)
+    assert usual == pytest.approx(8 + np.log(1000), rel=0.1)
+    assert found == pytest.approx(usual, rel=0.1)
+
+
 @pytest.mark.parametrize("period", [24, 90, 300])
 def test_period_is_found_whatever_the_level_and_scale(period):
     x = 1000 + 7 * pulses(12_000, period)
