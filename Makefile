@@ -34,7 +34,8 @@ help:
 
 # pip, not uv: a plain CPU build on the machine's disk is found by pip's configuration only.
 .venv/torch: .venv/dev
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+	  torch vector-quantize-pytorch
 	@touch $@
 
 .venv/tensorflow: .venv/dev
@@ -78,9 +79,9 @@ docs: .venv/dev
 constraints: .venv/uv
 	$(BIN)/uv pip compile -q --upgrade --no-emit-index-url --no-annotate --no-header \
 	  --extra dev --extra jax --extra tensorflow pyproject.toml -o constraints.txt
-	printf 'filelock\nmpmath\nnetworkx\nsympy\n' | $(BIN)/uv pip compile -q --no-emit-index-url \
-	  --no-annotate --no-header - >> constraints.txt
-	echo 'torch==2.13.0' >> constraints.txt
+	printf '%s\n' einx einops filelock frozendict loguru mpmath networkx sympy | $(BIN)/uv pip compile -q \
+	  --no-emit-index-url --no-annotate --no-header - >> constraints.txt
+	printf '%s\n' torch==2.13.0 torch-einops-utils==0.2.0 vector-quantize-pytorch==1.32.0 >> constraints.txt
 
 clean:
 	rm -rf .venv out build dist site

@@ -96,21 +96,44 @@ def test_delta_undoes_differences_for_any_split(order, modulus, split):
     assert np.array_equal(blocks, x)
 
 
-def test_delta_reads_what_arrow_wrote(tmp_path):
+def varint(data, at):
+    """`(value, next place)` of an unsigned LEB128 number."""
+    value = shift = 0
+    while True:
+        value |= (data[at] & 127) << shift
+        shift, at = shift + 7, at + 1
+        if data[at - 1] < 128:
+            return value, at
+
+
+def zigzag(data, at):
+    value, at = varint(data, at)
+    return (value >> 1) ^ -(value & 1), at
+
+
+def test_the_bytes_that_arrow_packed_are_decoded(tmp_path, rng):
+    """Parquet's DELTA_BINARY_PACKED: blocks of 128 differences in 4 groups, each of one width."""
     pq = pytest.importorskip("pyarrow.parquet")
     import pyarrow as pa
 
-    x = np.random.default_rng(0).integers(-1000, 1000, 300).cumsum().astype("int32")
-    path = tmp_path / "x.parquet"
-    pq.write_table(
-        pa.table({"x": x}),
-        path,
-        use_dictionary=False,
-        column_encoding={"x": "DELTA_BINARY_PACKED"},
-    )
-    theirs = pq.read_table(path)["x"].to_numpy()
-    layer = lamina.DeltaDecoder()
-    assert np.array_equal(numpy(layer(np.diff(theirs, prepend=0)[None]))[0], theirs)
+    x = rng.integers(-1000, 1000, 257).cumsum().astype("int32")
+    field, path = pa.field("x", pa.int32(), nullable=False), tmp_path / "x.parquet"
+    how = dict(use_dictionary=False, compression="none")
+    encoding = {"x": "DELTA_BINARY_PACKED"}
+    pq.write_table(pa.table({"x": x}, pa.schema([field])), path, column_encoding=encoding, **how)
+    data = path.read_bytes()
+    at = data.index(b"\x80\x01\x04\x81\x02") + 5  # 128, 4 and 257.
+    first, at = zigzag(data, at)
+    differences = [[first]]
+    for _ in range(2):
+        least, at = zigzag(data, at)
+        widths, at = data[at : at + 4], at + 4
+        for width in widths:
+            packed = np.frombuffer(data[at : at + 4 * width], "uint8")[None]
+            differences.append(numpy(lamina.BitUnpack(width, 32)(packed))[0] + least)
+            at += 4 * width
+    decoded = numpy(lamina.DeltaDecoder()(np.concatenate(differences)[None].astype("int32")))
+    assert np.array_equal(decoded[0], pq.read_table(path)["x"].to_numpy())
 
 
 @pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm"])
@@ -123,6 +146,35 @@ def test_a_real_image_of_pydicom_is_decoded_in_the_graph(name):
     layer = lamina.BitUnpack(16, image.Columns, signed=signed)
     rows = np.frombuffer(image.PixelData, "uint8").reshape(1, image.Rows, -1)
     assert np.array_equal(compiled(layer, rows)[0], image.pixel_array)
+
+
+def test_a_real_palette_image_has_the_colours_of_pydicom():
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.data import get_testdata_file
+    from pydicom.pixels import apply_color_lut
+
+    image = pydicom.dcmread(get_testdata_file("examples_palette.dcm"))
+    layer = lamina.PaletteDecoder.from_dicom(image, dtype="int32")
+    want = apply_color_lut(image.pixel_array, image)
+    assert np.array_equal(compiled(layer, image.pixel_array[None])[0], want)
+
+
+@pytest.mark.parametrize(("first", "bits"), [(0, 8), (7, 8), (-3, 16), (100, 16)])
+def test_a_dicom_palette_of_any_start_and_width(first, bits, rng):
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.pixels import apply_color_lut
+
+    dataset = pydicom.Dataset()
+    dataset.PixelRepresentation = int(first < 0)
+    for colour in ("Red", "Green", "Blue"):
+        entries = rng.integers(0, 1 << bits, 20).astype("<u2" if bits == 16 else "u1")
+        name = f"{colour}PaletteColorLookupTable"
+        setattr(dataset, f"{name}Descriptor", [20, first, bits])
+        setattr(dataset, f"{name}Data", entries.tobytes())
+    pixels = np.arange(first - 5, first + 30).astype("int16" if first < 0 else "int32")[None]
+    pixels = pixels if first else np.maximum(pixels, 0)
+    layer = lamina.PaletteDecoder.from_dicom(dataset, dtype="int32")
+    assert np.array_equal(numpy(layer(pixels))[0], apply_color_lut(pixels, dataset)[0])
 
 
 @pytest.mark.parametrize("bits", [4, 6, 8, *slow(3, 5, 7, 10)])
