@@ -74,7 +74,7 @@ def random(learn, score, window):
 
 # The method, and the power of the length with which its time grows; 0: always short.
 PEERS = {
-    "KMeansAD": (kmeans_ad, 0),
+    "KMeansAD": (kmeans_ad, 1),
     "sub-PCA": (sub_pca, 0),
     "matrix profile": (matrix_profile, 2),
     "KShape": (k_shape, 1),
