@@ -10,15 +10,18 @@ import json
 import math
 import os
 import pathlib
+import time
 import zipfile
 
 import keras
 import numpy as np
 
+from lamina_detect._arrivals import Arrivals
 from lamina_detect._detector import Detector
 from lamina_detect._errors import BadInput
 
 BLOCK = 256
+PATIENCE = 0.1
 
 
 class Watch:
@@ -39,16 +42,24 @@ class Watch:
         self._mark = _fingerprint(detector, block)
 
     def push(self, samples):
-        """Scores `(n, leads + 1)` of at most a block of samples `(n, leads)`, from `done` on.
-
-        The stream goes on only after a whole block: fewer samples are the end of the input.
-        """
-        samples = np.asarray(samples, "float32").reshape(-1, self.leads)
-        count = len(samples)
-        padded = np.pad(samples, ((0, self.block - count), (0, 0)))
-        scores = keras.ops.convert_to_numpy(self.stream.push(padded[None]))[0, :count]
-        self.done += count
+        """Scores `(block, leads + 1)` of a whole block of samples `(block, leads)`."""
+        if len(samples) != self.block:
+            raise ValueError(f"`samples` must be a block of {self.block}. Received: {len(samples)}")
+        scores = self._scores(samples)
+        self.done += self.block
         return scores
+
+    def ahead(self, samples):
+        """Scores of fewer samples than a block, to the bit those that it will give; no step on."""
+        before = self.stream.state
+        scores = self._scores(samples)
+        self.stream.load_state(before)
+        return scores
+
+    def _scores(self, samples):
+        samples = np.asarray(samples, "float32").reshape(-1, self.leads)
+        padded = np.pad(samples, ((0, self.block - len(samples)), (0, 0)))
+        return keras.ops.convert_to_numpy(self.stream.push(padded[None]))[0, : len(samples)]
 
     def save(self, path):
         """Write the state; it is on the disk when this returns."""
@@ -93,33 +104,65 @@ class Watch:
 def watch(model, lines, write, state=None, block=BLOCK):
     """Read samples from `lines`, and `write` one JSON line for each.
 
-    First, and after every block once the state file holds it, `{"ack": n}`: everything before
-    sample n is durable. Started again, send the samples from n on.
+    `{"ack": n}` comes first, and whenever the state file has gone on: everything before sample n is
+    durable. Started again, send the samples from n on. What came is told, and what is whole is
+    saved, within a tenth of a second, also while nothing more comes.
     """
     detector = Detector.load(model)
     watched = Watch(detector, block)
-    threshold = detector.settings.get("threshold", math.inf)
     if state is not None and pathlib.Path(state).exists():
         watched.load(state)
-    write(json.dumps({"ack": watched.done}) + "\n")
-    for rows in _blocks(lines, watched.leads, block, watched.done):
-        first = watched.done
-        scores = watched.push(rows)
-        write("".join(_lines(first, scores.tolist(), threshold)))
-        if len(rows) == block and state is not None:
-            watched.save(state)
-            write(json.dumps({"ack": watched.done}) + "\n")
+    session = _Session(watched, detector.settings.get("threshold", math.inf), write, state)
+    arrivals, due = Arrivals(lines), None
+    while (got := arrivals.take(due and max(0.0, due - time.monotonic()))) is not None:
+        session.add(got)
+        if due and time.monotonic() >= due:
+            session.catch_up()
+            due = None
+        if session.behind and due is None:
+            due = time.monotonic() + PATIENCE
+    session.catch_up()
 
 
-def _blocks(lines, leads, block, first):
-    rows = []
-    for number, line in enumerate(lines):
-        rows.append(_parsed(line, leads, first + number))
-        if len(rows) == block:
-            yield rows
-            rows = []
-    if rows:
-        yield rows
+class _Session:
+    """Lines in, lines out: whole blocks go on, the rest is told ahead."""
+
+    def __init__(self, watched, threshold, write, path):
+        self.watched, self.threshold, self.write, self.path = watched, threshold, write, path
+        self.rows, self.told = [], 0
+        self._acknowledge()
+
+    @property
+    def behind(self):
+        """Whether something is not told, or not saved."""
+        unsaved = self.path is not None and self.saved < self.watched.done
+        return len(self.rows) > self.told or unsaved
+
+    def add(self, lines):
+        first = self.watched.done + len(self.rows)
+        for number, line in enumerate(lines, first):
+            self.rows.append(_parsed(line, self.watched.leads, number))
+            if len(self.rows) == self.watched.block:
+                start = self.watched.done
+                self._tell(start, self.watched.push(self.rows))
+                self.rows, self.told = [], 0
+
+    def catch_up(self):
+        """Tell of the rows that wait for a whole block; save what is whole."""
+        if len(self.rows) > self.told:
+            self._tell(self.watched.done, self.watched.ahead(self.rows))
+            self.told = len(self.rows)
+        if self.path is not None and self.saved < self.watched.done:
+            self.watched.save(self.path)
+            self._acknowledge()
+
+    def _tell(self, first, scores):
+        fresh = scores[self.told :].tolist()
+        self.write("".join(_lines(first + self.told, fresh, self.threshold)))
+
+    def _acknowledge(self):
+        self.saved = self.watched.done
+        self.write(json.dumps({"ack": self.saved}) + "\n")
 
 
 def _parsed(line, leads, sample):
@@ -135,11 +178,12 @@ def _parsed(line, leads, sample):
 
 def _lines(first, scores, threshold):
     for sample, row in enumerate(scores, first):
-        shown = ", ".join("null" if math.isnan(v) else repr(v) for v in row[:-1])
-        together = row[-1]
-        score = "null" if math.isnan(together) else repr(together)
-        alarm = "true" if together >= threshold else "false"
-        yield f'{{"sample": {sample}, "score": {score}, "leads": [{shown}], "alarm": {alarm}}}\n'
+        *leads, score = ("null" if math.isnan(v) else repr(v) for v in row)
+        alarm = "true" if row[-1] >= threshold else "false"
+        yield (
+            f'{{"sample": {sample}, "score": {score}, "leads": [{", ".join(leads)}], '
+            f'"alarm": {alarm}}}\n'
+        )
 
 
 def _fingerprint(detector, block):
