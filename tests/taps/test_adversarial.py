@@ -203,6 +203,55 @@ def test_an_autoencoder_adds_its_own_loss(rng):
     )
 
 
+def test_mixed_precision_with_penalties(rng):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    generator, discriminator = networks()
+    gan = Adversarial(generator, discriminator, r1=1.0, gradient_penalty=1.0, taps="hidden")
+    x = rng.standard_normal((8, 2)).astype("float32")
+    z = rng.standard_normal((8, 4)).astype("float32")
+    play = gan.play(ops.convert_to_tensor(x), generator(z))
+    assert {keras.backend.standardize_dtype(v.dtype) for v in play.values()} == {"float32"}
+    assert all(np.isfinite(ops.convert_to_numpy(v)) for v in play.values())
+
+
+@pytest.mark.tensorflow
+@pytest.mark.slow
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_two_replicas_of_a_strategy_train_as_one_device(ratio):
+    import subprocess
+    import sys
+
+    code = f"""
+import numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+from lamina import Adversarial
+from tests.taps.test_adversarial import networks
+
+def made():
+    keras.utils.set_random_seed(0)
+    gan = Adversarial(*networks(), r1=1.0, taps="hidden", learning_rate_ratio={ratio})
+    gan.build((None, 4))
+    gan.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    return gan
+
+alone = made()
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    shared = made()
+z = np.random.default_rng(0).standard_normal((32, 4)).astype("float32")
+losses = [gan.fit(z, z[:, :2], batch_size=8, shuffle=False, epochs=2, verbose=0).history["loss"]
+          for gan in (alone, shared)]
+np.testing.assert_allclose(*losses, rtol=1e-4)
+for a, b in zip(alone.get_weights(), shared.get_weights()):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+print("the same")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == "the same"
+
+
 def test_bad_arguments():
     generator, discriminator = networks()
     with pytest.raises(ValueError, match="`loss` must be one of"):
@@ -236,7 +285,9 @@ def test_reaches_all_modes_of_a_mixture(seed):
         taps=["h1", "h2", "h0"],
         feature_matching=FeatureMatchingLoss(weight=0.1),
     )
-    gan.compile(keras.optimizers.Adam(5e-4, beta_1=0.5), jit_compile=False)
+    # JAX without its compiler takes an hour.
+    compiles = keras.backend.backend() == "jax"
+    gan.compile(keras.optimizers.Adam(5e-4, beta_1=0.5), jit_compile=compiles)
     gan.fit(data.astype("float32"), batch_size=256, epochs=40, verbose=0)
     made = gan.predict(np.zeros((4000, 2), "float32"), verbose=0, batch_size=1000)
     distance = np.linalg.norm(made[:, None] - centres, axis=-1)

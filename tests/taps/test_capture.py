@@ -75,6 +75,59 @@ def test_modify_must_keep_shapes_and_dtypes(function, rng):
             model(x)
 
 
+def test_a_modification_that_never_happened_is_an_error(rng):
+    model, x = net(rng)
+    with pytest.raises(ValueError, match=r"`spare` \(ReLU\) never fired"):
+        with capture(model, (), modify={"spare": ops.zeros_like}):
+            model(x)
+
+
+COMPILES = keras.backend.backend() != "torch"
+
+
+@pytest.mark.skipif(not COMPILES, reason="PyTorch predicts eagerly: the scope sees it")
+def test_a_scope_around_predict_names_the_way_out_and_leaves_no_modification(rng):
+    for modify in (None, {"norm": ops.zeros_like}):
+        model, x = net(rng)
+        with pytest.raises(ValueError, match=r"`norm`[\s\S]*compiled function[\s\S]*lamina.Tapped"):
+            with capture(model, "norm", modify):
+                model.predict(x, verbose=0)
+        np.testing.assert_allclose(
+            model.predict(x, verbose=0), ops.convert_to_numpy(model(x)), atol=1e-6
+        )
+        with pytest.raises(ValueError, match=r"compiled before[\s\S]*lamina.Tapped"):
+            with capture(model, (), modify or {"norm": ops.zeros_like}):
+                model.predict(x, verbose=0)
+
+
+SLOWLY = pytest.param(True, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("jit", [False, SLOWLY] if COMPILES else [False])
+def test_modify_in_a_compiled_step(jit, rng):
+    model, x = net(rng)
+
+    @keras.saving.register_keras_serializable(package="lamina_tests")
+    class Negated(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.net = model
+
+        def call(self, x):
+            with capture(self.net, (), modify={"blocks.1": lambda v: -v}):
+                return self.net(x)
+
+    trainer = Negated()
+    trainer.compile("sgd", "mse", jit_compile=jit)
+    with capture(model, (), modify={"blocks.1": lambda v: -v}):
+        wanted = model(x)
+    np.testing.assert_allclose(
+        trainer.predict(x, verbose=0), ops.convert_to_numpy(wanted), atol=1e-5
+    )
+    trainer.fit(x, np.zeros((6, 5)), verbose=0)
+    assert np.isfinite(trainer.evaluate(x, np.zeros((6, 5)), verbose=0))
+
+
 def test_modify_cannot_know_the_last_call(rng):
     model, _ = net(rng)
     with pytest.raises(ValueError, match="which is last is known only afterwards"):
@@ -140,6 +193,7 @@ def test_a_missing_call_says_how_many_there_were(rng):
     model, x = net(rng)
     message = errors(model, x, Tap("blocks.0.shared", call=5))
     assert "`blocks.0.shared`" in message and "was called 2 times" in message
+    assert "was called once" in errors(model, x, Tap("norm", call=1))
 
 
 def test_a_tap_that_never_fired(rng):
@@ -361,9 +415,35 @@ def test_bad_tap_arguments(bad):
         Tap("norm", **bad)
 
 
-def test_what_is_no_model_is_refused():
-    with pytest.raises(TypeError, match="must be a Keras layer"):
-        Tapped(lambda x: x, "a")
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda f: Tapped(f, "a"),
+        lambda f: capture(f, "a"),
+        lambda f: tap_names(f, np.ones((1, 2))),
+        lambda f: lamina.tap_summary(f, np.ones((1, 2))),
+        lambda f: lamina.tap_gradients(f, "a", np.ones((1, 2)), lambda y: y),
+    ],
+)
+def test_what_is_no_model_is_refused(use):
+    with pytest.raises(TypeError, match="`model` must be a Keras layer"):
+        use(lambda x: x)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model, x: tap_names(model, x),
+        lambda model, x: lamina.tap_gradients(model, "a", x, lambda y: y),
+        lambda model, x: Tapped(model, "a")(x),
+        lambda model, x: lamina.tap_summary(model, x),
+    ],
+)
+def test_inputs_of_another_shape_are_refused_in_terms_of_the_model(use):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="a")])
+    with pytest.raises(ValueError, match="expected axis -1") as caught:
+        use(model, np.ones((2, 9), "float32"))
+    assert "_Call" not in str(caught.value)
 
 
 def test_names_are_what_a_forward_pass_calls(rng):

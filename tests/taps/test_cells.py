@@ -41,6 +41,19 @@ def test_shows_the_states_of_every_step(name, unroll, rng):
         np.testing.assert_allclose(ops.convert_to_numpy(ours), theirs, atol=1e-6)
 
 
+def test_with_a_mask(rng):
+    """On JAX, Keras takes the first state for the last output, unless it gives zeros instead."""
+    x = rng.standard_normal((2, 5, 4)).astype("float32")
+    mask = np.array([[1, 1, 1, 0, 0], [0, 1, 1, 1, 1]], bool)
+    cell = keras.layers.GRUCell(3)
+    for zero in {True, keras.backend.backend() == "jax"}:
+        options = {"return_sequences": True, "zero_output_for_mask": zero}
+        parts = split_taps(keras.layers.RNN(TapCell(cell), **options)(x, mask=mask), cell)
+        wanted = ops.convert_to_numpy(keras.layers.RNN(cell, **options)(x, mask=mask))
+        for part in parts.values():
+            np.testing.assert_allclose(ops.convert_to_numpy(part), wanted, atol=1e-6)
+
+
 def test_fits_with_dropout_saves_and_loads(rng, tmp_path):
     x = rng.standard_normal((8, 5, 4)).astype("float32")
     cell = keras.layers.LSTMCell(3, dropout=0.3, recurrent_dropout=0.2, seed=1)

@@ -38,6 +38,24 @@ def test_the_layer_where_nan_begins_is_found(rng):
     assert tap_summary(model, np.abs(x)).first_nan is None
 
 
+def test_nan_of_the_inputs_and_between_the_layers_is_told_apart(capsys):
+    x = np.array([[4.0, np.nan, 9.0]], "float32")
+    inputs = keras.Input((3,))
+    raw = ops.sqrt(keras.layers.Rescaling(-1.0, name="minus")(inputs))
+    model = keras.Model(inputs, keras.layers.ReLU(name="after")(raw), name="whole")
+    assert tap_summary(model, x).first_nan is None
+    assert "The inputs have NaN already." in capsys.readouterr().out
+    assert tap_summary(model, np.ones((1, 3), "float32")).first_nan == "whole"
+    assert "in `whole` itself" in capsys.readouterr().out
+
+
+def test_lists_what_can_be_tapped():
+    layers = [keras.Input((4, 3)), keras.layers.LSTM(2, name="lstm"), keras.layers.Dense(2)]
+    model = keras.Sequential(layers)
+    found = tap_summary(model, np.ones((1, 4, 3), "float32"))
+    assert [line.path for line in found.lines] == [layer.name for layer in model.layers]
+
+
 def test_leaves_no_trace(rng):
     model, x = net(rng)
     before = [np.array(w) for w in model.get_weights()]

@@ -223,6 +223,30 @@ def test_exports_as_a_saved_model(rng, tmp_path):
         np.testing.assert_allclose(got[key].numpy(), wanted[key], atol=1e-6)
 
 
+def graph_of_codes():
+    """Integer codes by name in, a dict out."""
+    codes = keras.Input((6,), dtype="int32", name="codes")
+    hidden = keras.layers.Embedding(9, 3, name="e")(codes)
+    pooled = keras.layers.GlobalAveragePooling1D(name="p")(hidden)
+    return keras.Model({"codes": codes}, {"mean": pooled, "all": hidden})
+
+
+@pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore")  # the exporter warns of its own old calls
+def test_exports_nested_outputs_and_the_dtypes_and_names_of_inputs(tmp_path):
+    import tensorflow as tf
+
+    tapped = Tapped(graph_of_codes(), {"e": Tap("e", call="all")})
+    assert tapped.built
+    tapped.export(tmp_path / "m", verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "m"))
+    x = {"codes": tf.constant([[0, 1, 2, 3, 4, 8]])}
+    got, wanted = loaded.serve(x), tapped(x)
+    assert set(got) == {"e.0", "output.mean", "output.all"}
+    np.testing.assert_allclose(got["e.0"], wanted["e"][0], atol=1e-6)
+    np.testing.assert_allclose(got["output.mean"], wanted["output"]["mean"], atol=1e-6)
+
+
 @pytest.mark.tensorflow
 @pytest.mark.slow
 def test_under_a_mirrored_strategy_on_two_devices():

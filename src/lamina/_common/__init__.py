@@ -5,7 +5,7 @@ from lamina._common._backend import branch, is_concrete, is_exporting
 from lamina._common._checks import positive_integer, received
 from lamina._common._gradient import gradient
 from lamina._common._registration import register
-from lamina._common._replicas import from_first_replica, sum_over_replicas
+from lamina._common._replicas import from_first_replica, replicas, sum_over_replicas
 
 __all__ = [
     "branch",
@@ -16,6 +16,7 @@ __all__ = [
     "positive_integer",
     "received",
     "register",
+    "replicas",
     "sum_over_replicas",
     "to_numpy",
 ]

@@ -19,6 +19,15 @@ def _context():
     return context if several else None
 
 
+def replicas():
+    """How many replicas share a step: a loss of one's own is divided by it, as Keras' are."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
 def sum_over_replicas(x):
     """The sum of `x` over all replicas, on each of them."""
     context = _context()

@@ -3,14 +3,15 @@
 import keras
 from keras import ops, random
 
-from lamina._common import received, register
+from lamina._common import received, register, replicas
 from lamina.taps._build import build_inner, compile_from_config, symbolic, symbols
 from lamina.taps._capture import capture
 from lamina.taps._feature_matching_loss import FeatureMatchingLoss
 from lamina.taps._input_gradient import input_gradient
-from lamina.taps._paths import resolve
 from lamina.taps._state import frozen, read_once
-from lamina.taps._tap import Tap, as_taps
+from lamina.taps._tap import taps_config, taps_from_config
+
+_flat = keras.tree.flatten
 
 # name: (loss of a real score, of a generated score, of a generated score for the generator)
 _LOSSES = {
@@ -93,11 +94,10 @@ class Adversarial(keras.Model):
     ):
         if loss not in _LOSSES:
             raise ValueError(f"`loss` must be one of {list(_LOSSES)}. {received('loss', loss)}")
-        for name, value in {
-            "learning_rate_ratio": learning_rate_ratio,
-            "r1": r1,
-            "gradient_penalty": gradient_penalty,
-        }.items():
+        weights = dict(
+            learning_rate_ratio=learning_rate_ratio, r1=r1, gradient_penalty=gradient_penalty
+        )
+        for name, value in weights.items():
             if value < 0:
                 raise ValueError(f"`{name}` must be 0 or more. {received(name, value)}")
         # No autocast: the two networks cast for themselves, and are frozen in full precision.
@@ -108,11 +108,7 @@ class Adversarial(keras.Model):
         self.learning_rate_ratio = learning_rate_ratio
         self.r1, self.gradient_penalty = r1, gradient_penalty
         self.feature_matching = feature_matching or FeatureMatchingLoss()
-        taps = as_taps(taps)
-        if discriminator.built:
-            for tap in taps.values():
-                resolve(discriminator, tap.path)
-        self._taps = tuple((key, tap.get_config()) for key, tap in taps.items())
+        self._taps = taps_config(discriminator, taps)
         self._seeds = random.SeedGenerator()
         self.generator_loss = keras.metrics.Mean("generator_loss")
         self.discriminator_loss = keras.metrics.Mean("discriminator_loss")
@@ -120,7 +116,7 @@ class Adversarial(keras.Model):
     @property
     def taps(self):
         """`{key: Tap}` on the discriminator."""
-        return {key: Tap(**config) for key, config in self._taps}
+        return taps_from_config(self._taps)
 
     def compile(self, optimizer="rmsprop", loss=None, **kwargs):
         super().compile(optimizer, loss, **kwargs)
@@ -139,7 +135,7 @@ class Adversarial(keras.Model):
 
     def call(self, inputs, training=None):
         if self.latent_dim is not None:
-            rows = ops.shape(keras.tree.flatten(inputs)[0])[0]
+            rows = ops.shape(_flat(inputs)[0])[0]
             inputs = random.normal((rows, self.latent_dim), seed=self._seeds)
         return self.generator(inputs, training=training)
 
@@ -147,10 +143,8 @@ class Adversarial(keras.Model):
         """The two losses of one round: `{"generator": ..., "discriminator": ...}`."""
         with read_once(self.discriminator):
             discriminator, real_maps = self._judge(real, ops.stop_gradient(fake), training)
-            return {
-                "generator": self._fool(fake, real_maps, training),
-                "discriminator": discriminator,
-            }
+            generator = self._fool(fake, real_maps, training)
+        return {"generator": generator, "discriminator": discriminator}
 
     def _judge(self, real, fake, training):
         """The discriminator's loss, and what its taps see in real data."""
@@ -164,10 +158,9 @@ class Adversarial(keras.Model):
     def _fool(self, fake, real_maps, training):
         """The generator's loss."""
         _, _, for_generator = _LOSSES[self.adversarial_loss]
-        critic, taps = self.discriminator, self.taps
-        with frozen(critic), capture(critic, taps) as fake_maps:
-            loss = _mean(for_generator, critic(fake, training=training))
-        if taps:
+        with frozen(self.discriminator), capture(self.discriminator, self.taps) as fake_maps:
+            loss = _mean(for_generator, self.discriminator(fake, training=training))
+        if self.taps:
             wanted = keras.tree.map_structure(ops.stop_gradient, dict(real_maps))
             loss += ops.cast(self.feature_matching(wanted, dict(fake_maps)), loss.dtype)
         return loss
@@ -177,34 +170,26 @@ class Adversarial(keras.Model):
         losses = self.play(real, y_pred, training)
         self.generator_loss.update_state(losses["generator"])
         self.discriminator_loss.update_state(losses["discriminator"])
-        total = losses["generator"] + losses["discriminator"]
+        total = (losses["generator"] + losses["discriminator"]) / replicas()
         if self.loss is not None or self.losses:
             total += super().compute_loss(x, real, y_pred, sample_weight, training)
         return total
 
     def _penalties(self, real, fake, training):
+        def score(x):
+            return sum(ops.sum(s) for s in _flat(self.discriminator(x, training=training)))
+
         total = 0.0
         if self.r1:
-            total += 0.5 * self.r1 * ops.mean(self._squared_slope(real, training))
+            total += 0.5 * self.r1 * ops.mean(_squared_slope(score, real))
         if self.gradient_penalty:
-            share = random.uniform(
-                (ops.shape(real)[0], *[1] * (len(real.shape) - 1)),
-                dtype=real.dtype,
-                seed=self._seeds,
-            )
-            mixed = share * real + (1 - share) * fake
-            off = _safe_sqrt(self._squared_slope(mixed, training)) - 1
+            rows = (ops.shape(real)[0], *[1] * (len(real.shape) - 1))
+            share = random.uniform(rows, dtype=real.dtype, seed=self._seeds)
+            # Under mixed precision the generated half is the narrower one.
+            mixed = share * real + (1 - share) * ops.cast(fake, real.dtype)
+            off = _safe_sqrt(_squared_slope(score, mixed)) - 1
             total += self.gradient_penalty * ops.mean(ops.square(off))
         return total
-
-    def _squared_slope(self, x, training):
-        """|dD/dx|^2 for each row."""
-
-        def score(x):
-            return _total(self.discriminator(x, training=training))
-
-        slope = input_gradient(score, x)
-        return ops.sum(ops.square(slope), axis=tuple(range(1, len(x.shape))))
 
     def get_config(self):
         pack = keras.saving.serialize_keras_object
@@ -223,19 +208,21 @@ class Adversarial(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        config = {**config, "taps": {key: Tap(**tap) for key, tap in config["taps"].items()}}
+        config = {**config, "taps": taps_from_config(config["taps"])}
         for name in ("generator", "discriminator", "feature_matching"):
             config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects)
         return cls(**config)
 
 
 def _mean(loss, scores):
-    """The mean loss of each tensor of scores, summed."""
-    return sum(ops.mean(loss(score)) for score in keras.tree.flatten(scores))
+    """The mean loss of each tensor of scores, summed; in float32 at least."""
+    wide = (ops.cast(s, keras.backend.result_type(s.dtype, "float32")) for s in _flat(scores))
+    return sum(ops.mean(loss(score)) for score in wide)
 
 
-def _total(scores):
-    return sum(ops.sum(score) for score in keras.tree.flatten(scores))
+def _squared_slope(score, x):
+    """|d score / d x|^2 for each row."""
+    return ops.sum(ops.square(input_gradient(score, x)), axis=tuple(range(1, len(x.shape))))
 
 
 def _safe_sqrt(x):

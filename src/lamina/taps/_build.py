@@ -16,7 +16,12 @@ class _Call(keras.Operation):
 
 def symbolic(function, *args, **kwargs):
     """`function` run on symbolic tensors: shapes and dtypes, no arithmetic, no change of state."""
-    return _Call(function).compute_output_spec(*args, **kwargs)
+    try:
+        return _Call(function).compute_output_spec(*args, **kwargs)
+    except Exception as error:
+        # Keras puts advice about our private class before what went wrong.
+        advice, _, cause = str(error).partition("Error encountered:\n\n")
+        raise ValueError(cause or advice) from error
 
 
 def build_inner(layer, input_shape):

@@ -11,8 +11,8 @@ import keras
 from keras import ops
 
 from lamina._common import received
-from lamina.taps._interception import SHAPES, Surroundings, intact, watching
-from lamina.taps._paths import resolve
+from lamina.taps._interception import COMPILED, SHAPES, Surroundings, intact, watching
+from lamina.taps._paths import check_model, resolve
 from lamina.taps._tap import as_taps
 
 
@@ -36,9 +36,9 @@ class capture:
 
     Raises:
         ValueError: if a path leads nowhere or to several layers (at the start); if a tapped layer
-            is called inside a scan, cond, remat or the like, whose values cannot leave; if
-            `modify` changes a shape or dtype; if a tap never fired, or not often enough (at the
-            end).
+            is called inside a scan, cond, remat or the like, or a compiled function such as that
+            of `predict`, whose values cannot leave; if `modify` changes a shape or dtype; if a tap
+            or a modification never fired, or not often enough (at the end).
 
     Example:
         >>> model = keras.Sequential([keras.layers.Rescaling(2.0, name="a"), keras.layers.ReLU()])
@@ -53,6 +53,7 @@ class capture:
     """
 
     def __init__(self, model, taps, modify=None):
+        check_model(model)
         self._model = model
         self._taps = as_taps(taps)
         self._modify = _as_modify(modify, self._taps)
@@ -60,11 +61,12 @@ class capture:
     def __enter__(self):
         self._layers, self._points = {}, {}
         only_modified = [key for key in self._modify if key not in self._taps]
-        for key, tap in {**self._taps, **as_taps(only_modified)}.items():
+        self._all = {**self._taps, **as_taps(only_modified)}
+        for key, tap in self._all.items():
             layer, _ = resolve(self._model, tap.path)
             self._layers[key] = layer
             self._points.setdefault(id(layer), []).append((key, tap))
-        self._calls = Counter()
+        self._calls, self._fired = Counter(), set()
         self._seen = {}
         self._outside = Surroundings(sys._getframe(1))
         self._watch = watching(self) if self._points else contextlib.nullcontext()
@@ -92,7 +94,11 @@ class capture:
             control = self._outside.control((args, kwargs))
             if control == SHAPES:
                 return call(*args, **kwargs)
-            if control is not None:
+            # What is compiled would keep a modification after the scope. What is only looked at is
+            # refused at the end, when the model is whole again: on JAX, an error inside `fit` loses
+            # its weights.
+            modifies = any(key in self._modify for key, _ in points)
+            if control is not None and (modifies or control != COMPILED):
                 raise ValueError(_enclosed(points[0][1].path, layer, control))
             index = self._calls[id(layer)]
             self._calls[id(layer)] += 1
@@ -115,6 +121,7 @@ class capture:
         """Modify and note `value`; what goes on from here."""
         here = [(k, t) for k, t in points if t.at == place and t.call in (index, -1, "all")]
         for key, tap in here:
+            self._fired.add(key)
             if key in self._modify:
                 value = _replaced(tap, value, self._modify[key])
         for key, tap in here:
@@ -131,8 +138,8 @@ class capture:
             self._seen[key] = value
 
     def _check_all_fired(self):
-        for key, tap in self._taps.items():
-            if key not in self._seen:
+        for key, tap in self._all.items():
+            if key not in self._fired:
                 layer = self._layers[key]
                 raise ValueError(_never_fired(tap, layer, self._calls[id(layer)]))
 
@@ -183,7 +190,7 @@ def _still_alive(tap, value):
             if keras.ops.is_tensor(x) and _is_symbol(x):
                 ops.expand_dims(x, 0)
         except Exception as error:
-            raise ValueError(_enclosed(tap.path, None, "an inner compiled function")) from error
+            raise ValueError(_enclosed(tap.path, None, COMPILED)) from error
     return value
 
 
@@ -201,10 +208,15 @@ def _is_symbol(x):
 
 def _enclosed(path, layer, control):
     what = f" ({type(layer).__name__})" if layer is not None else ""
-    return (
-        f"`{path}`{what} is called inside {control}, and a value made there cannot leave. Tap the "
-        "layer that contains it, or return the value from there as an output and pass it through "
-        "`keras.layers.Identity`."
+    why = f"`{path}`{what} is called inside {control}, and a value made there cannot leave. "
+    if control == COMPILED:
+        return why + (
+            "Open the scope inside that function. Around `fit` or `predict`, use `lamina.Tapped`, "
+            "whose output holds the taps; to modify values there, open the scope in a `call`."
+        )
+    return why + (
+        "Tap the layer that contains it, or return the value from there as an output and pass it "
+        "through `keras.layers.Identity`."
     )
 
 
@@ -215,11 +227,13 @@ def _never_fired(tap, layer, calls):
         return (
             f"the tap at {what} never fired: its layer was not called.{lost} Is it in a branch that"
             " was not taken, or used only through its weights or its `call`? Tap a layer that runs;"
-            " `lamina.tap_names(model, inputs)` lists them with their calls."
+            " `lamina.tap_names(model, inputs)` lists them with their calls. Was it called by a"
+            " function compiled before, such as `predict`? Use `lamina.Tapped`."
         )
     if tap.call != "all" and tap.call >= calls:
+        times = "once" if calls == 1 else f"{calls} times"
         return (
-            f"{what} was called {calls} times, so there is no call {tap.call}. "
-            f'Use 0 to {calls - 1}, -1 for the last, or "all".'
+            f"{what} was called {times}, so there is no call {tap.call}. Use "
+            f'{"0" if calls == 1 else f"0 to {calls - 1}"}, -1 for the last, or "all".'
         )
     return f"the tap at the input of {what} saw no argument: the layer takes none."

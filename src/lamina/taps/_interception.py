@@ -69,6 +69,9 @@ def intact():
     return bool(seen)
 
 
+COMPILED = "an inner compiled function"
+
+
 @functools.cache
 def _backend_control():
     """The same of the backend that runs: `{module that defines a public function: its name}`.
@@ -85,6 +88,7 @@ def _backend_control():
             "tf.vectorized_map": tf.vectorized_map,
             "tf.while_loop": tf.while_loop,
             "remat or a custom gradient": tf.recompute_grad,
+            COMPILED: tf.function,
         }
     elif backend == "jax":
         import jax
@@ -93,6 +97,7 @@ def _backend_control():
             "jax.lax.cond": jax.lax.cond,
             "jax.lax.scan or another loop": jax.lax.scan,
             "remat": jax.checkpoint,
+            COMPILED: jax.jit(len).lower,
         }
     elif backend == "torch":
         import torch.utils.checkpoint

@@ -4,6 +4,8 @@ import difflib
 
 import keras
 
+from lamina._common import received
+
 # Where Keras keeps, under names of its own, layers that have better names elsewhere.
 _OF_KERAS = {
     "_functional",
@@ -17,6 +19,12 @@ _OF_KERAS = {
     "_outbound_nodes",
     "_tracker",
 }
+
+
+def check_model(model):
+    """An error for what has no layers to tap."""
+    if not isinstance(model, keras.layers.Layer):
+        raise TypeError(f"`model` must be a Keras layer or model. {received('model', model)}")
 
 
 def walk(model):

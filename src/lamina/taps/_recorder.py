@@ -15,11 +15,7 @@ class Recorder:
         self._model = model
 
     def __enter__(self):
-        self._paths = {}
-        for path, (layer, owners) in walk(self._model).items():
-            with contextlib.suppress(ValueError):
-                refuse_unreachable(path, layer, owners)
-                self._paths[id(layer)] = path
+        self._paths = {id(layer): path for path, layer in reachable(self._model).items()}
         self._outside = Surroundings(sys._getframe(1))
         self._watch = watching(self)
         self._watch.__enter__()
@@ -40,3 +36,13 @@ class Recorder:
             return output
 
         return observed
+
+
+def reachable(model):
+    """`{path: layer}` of all that a tap can reach."""
+    found = {}
+    for path, (layer, owners) in walk(model).items():
+        with contextlib.suppress(ValueError):
+            refuse_unreachable(path, layer, owners)
+            found[path] = layer
+    return found

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from lamina._common import received
+from lamina.taps._paths import resolve
 
 
 @dataclass(frozen=True)
@@ -82,3 +83,17 @@ def _as_tap(tap):
     if isinstance(tap, Tap):
         return tap
     raise TypeError(f"a tap must be a path or a `Tap`. {received('tap', tap)}")
+
+
+def taps_config(model, taps) -> tuple:
+    """`((key, config), ...)`: what a model keeps and saves. Paths are checked if it is built."""
+    taps = as_taps(taps)
+    if model.built:
+        for tap in taps.values():
+            resolve(model, tap.path)
+    return tuple((key, tap.get_config()) for key, tap in taps.items())
+
+
+def taps_from_config(config) -> dict[str, Tap]:
+    """`{key: Tap}` of what `taps_config` made, or of a dict of it."""
+    return {key: Tap(**tap) for key, tap in dict(config).items()}

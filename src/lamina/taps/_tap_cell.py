@@ -31,6 +31,8 @@ class TapCell(keras.layers.Layer, _Dropout):
 
     Masking:
         By `keras.layers.RNN`: at a masked step it repeats the last output, so also the last states.
+        On JAX, Keras takes the first state for the last output, which does not fit here: give the
+        RNN `zero_output_for_mask=True` there.
 
     Raises:
         TypeError: if `cell` is not a layer with a `state_size`.

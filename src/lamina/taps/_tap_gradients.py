@@ -6,6 +6,7 @@ from keras import ops
 from lamina._common import gradient
 from lamina.taps._build import symbolic
 from lamina.taps._capture import capture
+from lamina.taps._paths import check_model
 from lamina.taps._state import isolated
 from lamina.taps._tap import as_taps
 
@@ -44,6 +45,7 @@ def tap_gradients(model, taps, inputs, score, training=False):
     Reference:
         Selvaraju et al., Grad-CAM, arXiv:1610.02391, equation 1.
     """
+    check_model(model)
     taps = as_taps(taps)
     inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from lamina._common import received
 from lamina.taps._build import symbolic
+from lamina.taps._paths import check_model
 from lamina.taps._recorder import Recorder
 
 
@@ -44,6 +45,7 @@ def tap_names(model, inputs):
         >>> tap_names(model, keras.Input((4,)))[0].shape
         (None, 3)
     """
+    check_model(model)
     specs = keras.tree.map_structure(_spec, inputs)
     calls = {}
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from lamina.taps._paths import walk
-from lamina.taps._recorder import Recorder
+from lamina.taps._paths import check_model
+from lamina.taps._recorder import Recorder, reachable
 from lamina.taps._state import isolated
 
 
@@ -65,6 +65,7 @@ class TapSummary:
     model: str
     lines: list
     first_nan: str | None
+    verdict: str = ""
 
     def __str__(self):
         head = ("layer", "shape", "dtype", "calls", "zero", "mean", "scale", "NaN")
@@ -77,11 +78,7 @@ class TapSummary:
                 for i, (cell, w) in enumerate(zip(row, widths, strict=True))
             )
             lines.append("  ".join(cells).rstrip())
-        if self.first_nan:
-            lines.append(
-                f"NaN appears first in the output of `{self.first_nan}`: its input has none."
-            )
-        return "\n".join(lines)
+        return "\n".join([*lines, self.verdict] if self.verdict else lines)
 
 
 def tap_summary(model, inputs, training=False):
@@ -89,9 +86,8 @@ def tap_summary(model, inputs, training=False):
 
     One forward pass in eager mode. For each layer that a tap can reach: shape and dtype (of its
     first call), number of calls, share of zeros, mean, scale (standard deviation) and count of NaN
-    over all its outputs and calls. A layer that ran in a loop of its own (a scan, the time loop of
-    an RNN) or not at all has 0 calls. Nothing is kept beyond these numbers, and what layers update
-    is dropped.
+    over all its outputs and calls. A layer that ran in a loop of its own (a scan) or not at all has
+    0 calls. Nothing is kept beyond these numbers, and what layers update is dropped.
 
     Args:
         model: Any Keras layer or model.
@@ -100,9 +96,12 @@ def tap_summary(model, inputs, training=False):
 
     Returns:
         A `TapSummary`, whose `lines` (with `path`, `calls`, `shapes`, `dtypes`, `zero_share`,
-        `mean`, `scale`, `nans`) and `first_nan` (a path, or None) say the same.
+        `mean`, `scale`, `nans`) and `first_nan` say the same. `first_nan` is the path of the layer
+        whose output has NaN and whose input has none; the model's name if that is the model itself,
+        between its layers; None if there is no NaN, or if the inputs have it already.
 
     Raises:
+        TypeError: if `model` is not a Keras layer.
         ValueError: as the model does on such inputs.
 
     Example:
@@ -112,10 +111,11 @@ def tap_summary(model, inputs, training=False):
         >>> [(line.path, line.zero_share, line.mean) for line in found.lines]
         [('a', 0.0, 2.0), ('b', 0.5, 3.0)]
     """
+    check_model(model)
     inputs = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
     if not model.built:
         model(inputs, training=training)
-    lines = {path: TapLine(path, type(layer).__name__) for path, (layer, _) in walk(model).items()}
+    lines = {path: TapLine(path, type(layer).__name__) for path, layer in reachable(model).items()}
     guilty = []
 
     def note(path, layer, arguments, output):
@@ -126,11 +126,24 @@ def tap_summary(model, inputs, training=False):
             guilty.append(path)
 
     with isolated(), Recorder(model, note):
-        model(inputs, training=training)
+        output = model(inputs, training=training)
+    anywhere = _has_nan(output) or any(line.nans for line in lines.values())
+    if anywhere and not guilty and not _has_nan(inputs):
+        guilty.append(model.name)
+    first = guilty[0] if guilty else None
     name = f"{model.name} ({type(model).__name__})"
-    found = TapSummary(name, list(lines.values()), guilty[0] if guilty else None)
+    found = TapSummary(name, list(lines.values()), first, _verdict(first, model, inputs))
     print(found)
     return found
+
+
+def _verdict(first, model, inputs):
+    """The last line: where NaN comes from."""
+    if first == model.name:
+        return f"NaN appears first in `{first}` itself, between its layers: none of them makes it."
+    if first:
+        return f"NaN appears first in the output of `{first}`: its input has none."
+    return "The inputs have NaN already." if _has_nan(inputs) else ""
 
 
 def _row(line, lines):

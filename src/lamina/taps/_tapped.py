@@ -4,11 +4,11 @@ import functools
 
 import keras
 
-from lamina._common import received, register
+from lamina._common import register
 from lamina.taps._build import build_inner, compile_from_config
 from lamina.taps._capture import capture
-from lamina.taps._paths import resolve
-from lamina.taps._tap import Tap, as_taps
+from lamina.taps._paths import check_model
+from lamina.taps._tap import taps_config, taps_from_config
 
 
 @register
@@ -55,9 +55,9 @@ class Tapped(keras.Model):
     """
 
     def __init__(self, model, taps=(), **kwargs):
-        if not isinstance(model, keras.layers.Layer):
-            raise TypeError(f"`model` must be a Keras layer or model. {received('model', model)}")
+        check_model(model)
         super().__init__(**kwargs)
+        self._flat = False  # the exported formats know no nested outputs
         self.model = model
         self.taps = taps
         if model.built and (shape := _input_shape(model)) is not None:
@@ -66,15 +66,11 @@ class Tapped(keras.Model):
     @property
     def taps(self):
         """`{key: Tap}`."""
-        return {key: Tap(**config) for key, config in self._taps}
+        return taps_from_config(self._taps)
 
     @taps.setter
     def taps(self, taps):
-        taps = as_taps(taps)
-        if self.model.built:
-            for tap in taps.values():
-                resolve(self.model, tap.path)
-        self._taps = tuple((key, tap.get_config()) for key, tap in taps.items())
+        self._taps = taps_config(self.model, taps)
         # What is compiled still has the old taps in it; so do the losses, matched by key.
         self.train_function = self.test_function = self.predict_function = None
         if self.compiled:
@@ -93,7 +89,20 @@ class Tapped(keras.Model):
     def call(self, inputs, training=None, **kwargs):
         with capture(self.model, self.taps) as seen:
             output = self.model(inputs, training=training, **kwargs)
-        return {"output": output, **seen}
+        outputs = {"output": output, **seen}
+        return _flattened(outputs) if self._flat else outputs
+
+    def export(
+        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
+    ):
+        """As Keras' `export`; parts of a nested output get flat keys such as `output.scores`."""
+        if input_signature is None and (inputs := _graph_inputs(self.model)) is not None:
+            input_signature = [inputs]
+        self._flat = True
+        try:
+            super().export(filepath, format, verbose, input_signature, **kwargs)
+        finally:
+            self._flat = False
 
     def get_config(self):
         return {
@@ -105,11 +114,29 @@ class Tapped(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         model = keras.saving.deserialize_keras_object(config["model"], custom_objects)
-        taps = {key: Tap(**tap) for key, tap in config["taps"].items()}
+        taps = taps_from_config(config["taps"])
         return cls(**{**config, "model": model, "taps": taps})
 
 
 def _input_shape(model):
     """What a built model was built for, if it tells."""
-    config = model.get_build_config() or {}
-    return config.get("input_shape", getattr(model, "input_shape", None))
+    if (inputs := _graph_inputs(model)) is not None:
+        return keras.tree.map_structure(lambda x: x.shape, inputs)
+    return (model.get_build_config() or {}).get("input_shape")
+
+
+def _graph_inputs(model):
+    """The symbolic inputs of a Functional or Sequential model, with their names and dtypes."""
+    if not isinstance(model, keras.Model) or not model.built:
+        return None
+    if isinstance(model, keras.Sequential):
+        return model.inputs[0]
+    return model.input if hasattr(model, "inputs") else None
+
+
+def _flattened(tree):
+    """`{"a.0.b": tensor}` of a nested structure."""
+    flat = {}
+    for path, x in keras.tree.flatten_with_path(tree):
+        flat[".".join(map(str, path))] = x
+    return flat
