@@ -67,7 +67,7 @@ class capture:
             self._layers[key] = layer
             self._points.setdefault(id(layer), []).append((key, tap))
         self._calls, self._fired = Counter(), set()
-        self._seen = {}
+        self._seen, self._refused = {}, None
         self._outside = Surroundings(sys._getframe(1))
         self._watch = watching(self) if self._points else contextlib.nullcontext()
         self._watch.__enter__()
@@ -94,11 +94,12 @@ class capture:
             control = self._outside.control((args, kwargs))
             if control == SHAPES:
                 return call(*args, **kwargs)
-            # What is compiled would keep a modification after the scope. What is only looked at is
-            # refused at the end, when the model is whole again: on JAX, an error inside `fit` loses
-            # its weights.
-            modifies = any(key in self._modify for key, _ in points)
-            if control is not None and (modifies or control != COMPILED):
+            if control == COMPILED:
+                # Left alone, since what is compiled would keep a modification after the scope; told
+                # at the end, since on JAX an error inside `fit` or `predict` loses the weights.
+                self._refused = _enclosed(points[0][1].path, layer, control)
+                return call(*args, **kwargs)
+            if control is not None:
                 raise ValueError(_enclosed(points[0][1].path, layer, control))
             index = self._calls[id(layer)]
             self._calls[id(layer)] += 1
@@ -138,6 +139,8 @@ class capture:
             self._seen[key] = value
 
     def _check_all_fired(self):
+        if self._refused:
+            raise ValueError(self._refused)
         for key, tap in self._all.items():
             if key not in self._fired:
                 layer = self._layers[key]
