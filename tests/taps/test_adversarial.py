@@ -285,7 +285,7 @@ def test_reaches_all_modes_of_a_mixture(seed):
         taps=["h1", "h2", "h0"],
         feature_matching=FeatureMatchingLoss(weight=0.1),
     )
-    # JAX without its compiler takes an hour.
+    # Without its compiler, JAX runs operation by operation.
     compiles = keras.backend.backend() == "jax"
     gan.compile(keras.optimizers.Adam(5e-4, beta_1=0.5), jit_compile=compiles)
     gan.fit(data.astype("float32"), batch_size=256, epochs=40, verbose=0)
