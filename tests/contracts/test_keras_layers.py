@@ -7,7 +7,6 @@ from tests.contracts.keras_layers import DEFECTS, LAYERS
 
 
 @pytest.mark.slow
-@pytest.mark.tensorflow
 @pytest.mark.parametrize("name", LAYERS)
 def test_breaks_only_what_is_a_known_defect(name):
     make, inputs, traits = LAYERS[name]

@@ -16,6 +16,12 @@ def is_raw_variable(x) -> bool:
     return hasattr(torch, "nn") and isinstance(x, torch.nn.Parameter)
 
 
+def variables_of(layer) -> list:
+    """Everything that a layer lists: weights, seeds, and its metrics, which Keras lists apart."""
+    listed = [*layer.variables, *getattr(layer, "metrics_variables", ())]
+    return list({id(v): v for v in listed}.values())
+
+
 def has_float64() -> bool:
     """Does this backend compute in float64 here? JAX does only with JAX_ENABLE_X64."""
     if BACKEND != "jax":
@@ -95,17 +101,18 @@ def compiled(layer, call, jit):
     import jax
 
     def pure(values, tree):
-        mapping = list(zip(layer.variables, values, strict=True))
+        mapping = list(zip(variables_of(layer), values, strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
             out = call(tree)
-        return out, [scope.get_current_value(v) for v in layer.variables]
+        return out, [scope.get_current_value(v) for v in variables_of(layer)]
 
     pure = jax.jit(pure)
 
     def run(tree):
-        before = [v.value for v in layer.variables]
+        variables = variables_of(layer)
+        before = [v.value for v in variables]
         out, after = pure(before, tree)
-        for variable, old, new in zip(layer.variables, before, after, strict=True):
+        for variable, old, new in zip(variables, before, after, strict=True):
             if new is not None and new is not old:
                 variable.assign(new)
         return out

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import importlib
 import inspect
 import math
 import random
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 
 from lamina._common import to_numpy
+from lamina.contracts._backends import BACKEND, variables_of
 from lamina.contracts._compare import difference, leaves
 from lamina.contracts._contract import LayerFailed
 from lamina.contracts._inputs import batch_size, describe, map_leaves
@@ -30,9 +32,11 @@ def layer_code(doing):
 
 
 def seed_host():
-    """NumPy's and Python's own generators at a fixed state."""
+    """NumPy's and Python's own generators, and PyTorch's, at a fixed state."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
+    if BACKEND == "torch":
+        importlib.import_module("torch").manual_seed(0)
 
 
 def tensors(tree, dtype=None):
@@ -49,7 +53,7 @@ def tensors(tree, dtype=None):
 
 def state_of(layer):
     """Every variable that a layer lists, or only holds, with its present value."""
-    listed = list(layer.variables)
+    listed = variables_of(layer)
     known = {id(v) for v in listed}
     return [(v, np.array(to_numpy(v.value))) for v in [*listed, *_held(layer, known, 3)]]
 
@@ -126,13 +130,18 @@ class Case:
         return [inputs], {}
 
     def cell_state(self, layer, inputs):
-        """States of a cell as it declares them, the same in each row; 0 would hide weights."""
+        """States of a cell as it declares them, the same in each row; 0 would hide weights.
+
+        A list holds states, as of cells in a stack; a tuple is the shape of one.
+        """
         like = keras.tree.flatten(inputs)[0]
         symbolic = isinstance(like, keras.KerasTensor)
         batch = like.shape[0] if symbolic else keras.ops.shape(like)[0]
 
         def state(size):
-            size = tuple(size) if isinstance(size, list | tuple) else (size,)
+            if isinstance(size, list):
+                return [state(inner) for inner in size]
+            size = size if isinstance(size, tuple) else (size,)
             if symbolic:
                 return keras.Input(batch_shape=(batch, *size), dtype=layer.compute_dtype)
             values = np.linspace(-0.5, 0.4, math.prod(size)).reshape(1, *size)
@@ -140,8 +149,7 @@ class Case:
             return keras.ops.repeat(values, batch, axis=0)
 
         sizes = layer.state_size
-        many = isinstance(sizes, list | tuple)
-        return [state(size) for size in sizes] if many else [state(sizes)]
+        return state(list(sizes) if isinstance(sizes, list | tuple) else [sizes])
 
     def apply(self, layer, tree, training=None, **more):
         """Calls the layer on tensors; nothing is put back."""
@@ -204,8 +212,8 @@ class Case:
         inputs = self.inputs if inputs is None else inputs
         if self.target.kind != "cell":
             return inputs
-        state = self.cell_state(self.fresh(), inputs)
-        return [inputs, *(np.asarray(to_numpy(s)) for s in state)]
+        state = map_leaves(lambda s: np.asarray(to_numpy(s)), self.cell_state(self.fresh(), inputs))
+        return [inputs, *state]
 
     @contextlib.contextmanager
     def folder(self):

@@ -239,6 +239,13 @@ def name_dtype_and_trainable_survive(case):
             "hand `name` on: super().__init__(**kwargs)",
             key="name",
         )
+    if layer.dtype_policy.name != wanted["dtype"] and "output_dtype" not in case.traits:
+        return broken(
+            f"made with dtype={wanted['dtype']!r}, it has {layer.dtype_policy.name!r}",
+            "whoever makes it in half or double precision does not get it",
+            "hand `dtype` on as it comes; kwargs.setdefault('dtype', ...) for another default",
+            key="dtype",
+        )
     back = rebuilt(case, config_of(layer))
     for key, (had, has) in {
         "name": (layer.name, back.name),

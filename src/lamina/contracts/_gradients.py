@@ -179,7 +179,11 @@ def the_gradient_is_the_derivative(case):
         return say(
             f"along a random direction of {worst['by']} the gradient gives "
             f"{worst['gradient']:.6g}, the output moves by {worst['moved']:.6g}"
-            + (": a stop_gradient makes the difference" if stops else ""),
+            + (
+                ": a stop_gradient, or a variable's new value, makes the difference"
+                if stops
+                else ""
+            ),
             "training walks in another direction than downhill",
             "look at a custom gradient, a stop_gradient, or a cast on the way",
             gradient=f"{worst['gradient']:.6g}",

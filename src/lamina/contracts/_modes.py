@@ -5,7 +5,13 @@ import random
 import keras
 import numpy as np
 
-from lamina.contracts._backends import BACKEND, can_compile, compiled, random_ops_of_graph
+from lamina.contracts._backends import (
+    BACKEND,
+    can_compile,
+    compiled,
+    random_ops_of_graph,
+    variables_of,
+)
 from lamina.contracts._case import layer_code, put_back, repeats, seed_host, state_of
 from lamina.contracts._compare import as_array, difference, leaves
 from lamina.contracts._contract import advice, broken, contract, skipped
@@ -20,13 +26,14 @@ def raw(case, layer, training=None, inputs=None):
         return leaves(case.apply(layer, case.tensors(inputs), training))
 
 
-def seed_ids(layer):
-    """Identities of the seed generators' state variables: random state, not the layer's own."""
-    return {
-        id(v)
-        for v in layer.variables
-        if "seed" in v.path and not v.trainable and not keras.backend.is_float_dtype(v.dtype)
-    }
+def is_random_state(v):
+    """A seed generator's variable: not the layer's own state."""
+    return "seed" in v.path and not v.trainable and not keras.backend.is_float_dtype(v.dtype)
+
+
+def own_state(layer):
+    """Every variable with its value, random state apart."""
+    return [(v, x) for v, x in state_of(layer) if not is_random_state(v)]
 
 
 @contract("infer.deterministic", excused_by="stochastic", follows=("infer.pure",))
@@ -58,8 +65,9 @@ def inference_changes_no_variable(case):
     if case.traits.stateful == "always":
         return skipped("the trait `stateful` is declared")
     layer = case.ready()
-    seeds = seed_ids(layer)
-    before = [(v, x) for v, x in state_of(layer) if id(v) not in seeds]
+    # A metric counts in evaluate() too; no prediction depends on it.
+    metrics = {id(v) for v in layer.metrics_variables}
+    before = [(v, x) for v, x in own_state(layer) if id(v) not in metrics]
     raw(case, layer, False)
     raw(case, layer)
     for variable, value in before:
@@ -133,12 +141,11 @@ def _direct(layer):
 def statistics_move_in_training(case):
     """Non-trainable statistics never change, though the layer trains."""
     layer = case.ready()
-    seeds = seed_ids(layer)
-    own = [v for v in layer.non_trainable_variables if id(v) not in seeds]
+    own = [v for v in variables_of(layer) if not v.trainable and not is_random_state(v)]
     layers = [layer, *sub_layers(layer)]
     has_mode = any("training" in getattr(x, "call_signature_parameters", ()) for x in layers)
     if not own or not (has_mode or case.traits.stateful):
-        if case.traits.stateful and not layer.variables:
+        if case.traits.stateful and not variables_of(layer):
             return broken("the trait `stateful` is declared, but it has no variables")
         return None
     before = [np.array(as_array(v.value)) for v in own]
@@ -159,18 +166,22 @@ def statistics_move_in_training(case):
     )
 
 
+def values(layer):
+    return [as_array(x) for _, x in state_of(layer)]
+
+
 def _compiled_pair(case, layer, training, jit):
     """Outputs and variables of an eager and of a compiled call, from one state."""
     state = state_of(layer)
     seed_host()
     eager = raw(case, layer, training)
-    after = [as_array(np.array(keras.ops.convert_to_numpy(v.value))) for v in layer.variables]
+    after = values(layer)
     put_back(state)
     seed_host()
     run = compiled(layer, lambda tree: case.apply(layer, tree, training), jit)
     with layer_code(f"calling it {'under XLA (jit)' if jit else 'in a graph'}"):
         graph = leaves(run(case.tensors()))
-    later = [as_array(np.array(keras.ops.convert_to_numpy(v.value))) for v in layer.variables]
+    later = values(layer)
     put_back(state)
     return (eager, graph), (after, later)
 
@@ -252,8 +263,7 @@ def compiled_draws_are_new(case):
         return skipped("it is not compiled here")
     layer = case.ready()
     # Each call from one state, seeds apart: what moves on as it trains is no randomness.
-    seeds = seed_ids(layer)
-    start = [(v, x) for v, x in state_of(layer) if id(v) not in seeds]
+    start = own_state(layer)
 
     def draws_anew(call, count):
         first = leaves(call(given))

@@ -17,8 +17,15 @@ from lamina.contracts._watch import patched, random_draws
 # Two backends differ in the order of their sums.
 TOLERANCE = 1e-4
 
-# What Keras says when a symbolic tensor reaches a backend's own function.
-SAYS = "cannot be used as input to a"
+# What is said when a symbolic tensor meets a function, or is asked for an attribute, of a backend.
+NATIVE = (
+    "cannot be used as input to a",
+    "not KerasTensor",
+    "got KerasTensor",
+    "got (KerasTensor",
+    "'KerasTensor' object has no attribute",
+)
+NUMPY = "convert it to a NumPy array"
 
 
 @contract("portable.backends")
@@ -30,9 +37,10 @@ def only_keras_operations(case):
     if native and not _native_call(case, layer, pretend=True):
         native = None
     if native:
+        what, line = native
         return broken(
-            f"call() uses {BACKEND} directly: {native}",
-            "the layer runs on this backend only",
+            f"call() uses {what} directly: {line}",
+            "the layer runs on this backend only, or only where nothing is compiled",
             "use keras.ops; `lamina check --backends tensorflow,jax,torch` runs it on each",
             backend=BACKEND,
         )
@@ -50,7 +58,11 @@ def _native_call(case, layer, pretend=False):
         else:
             layer.call(*args, **kwargs)
     except Exception as error:
-        return _own_line(error) if SAYS in str(error) else None
+        what = "NumPy" if NUMPY in str(error) and case.traits.jit else None
+        if any(said in str(error) for said in NATIVE):
+            what = BACKEND
+        line = what and _own_line(error)
+        return (what, line) if line else None
     return None
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from lamina._common import to_numpy
 from lamina.contracts._case import layer_code
 from lamina.contracts._compare import difference, leaves
-from lamina.contracts._contract import broken, contract, skipped
-from lamina.contracts._inputs import map_leaves, rows, vary
+from lamina.contracts._contract import LayerFailed, broken, contract, skipped
+from lamina.contracts._inputs import map_leaves, rows, vary, with_length
 
 
 def _steps(inputs):
@@ -19,6 +19,9 @@ def the_future_does_not_matter(case):
     """Changing later time steps changes an earlier output."""
     layer, steps = case.ready(perturb=True), _steps(case.inputs)
     before = case.call(layer)
+    if any(y.ndim < 2 for y in before):
+        return broken("it is said to be causal, but its output has no time axis")
+    lost = _lost_before_the_first(case, layer, steps, before)
     others = vary(case.inputs, case.rng, case.traits)
     for now in sorted({0, steps // 2, max(0, steps - 2)}):
 
@@ -29,11 +32,9 @@ def the_future_does_not_matter(case):
             return x
 
         after = case.call(layer, keras.tree.map_structure(later, case.inputs, others))
-        for one, other in zip(before, after, strict=True):
-            if one.ndim < 2:
-                return broken("it is said to be causal, but its output has no time axis")
+        for one, other, fewer in zip(before, after, lost, strict=True):
             # A layer that strides has seen step t when it gives output t // stride.
-            seen = ((now + 1) * one.shape[1]) // steps
+            seen = max(0, now + 1 - fewer) if fewer else ((now + 1) * one.shape[1]) // steps
             if worst := difference([one[:, :seen]], [other[:, :seen]]):
                 return broken(
                     f"changing steps after {now} moved the output at step {worst.where[1]}",
@@ -42,6 +43,19 @@ def the_future_does_not_matter(case):
                     step=now,
                     **worst.values(),
                 )
+
+
+def _lost_before_the_first(case, layer, steps, outputs):
+    """Of each output: the steps that it is shorter by at any length, as without padding; else 0."""
+    fewer = [steps - y.shape[1] for y in outputs]
+    if not any(n > 0 for n in fewer):
+        return [0] * len(fewer)
+    try:
+        longer = case.call(layer, with_length(case.inputs, (1,), 2 * steps))
+    except LayerFailed:
+        return [0] * len(fewer)
+    still = [2 * steps - y.shape[1] for y in longer]
+    return [n if n > 0 and n == s else 0 for n, s in zip(fewer, still, strict=True)]
 
 
 @contract("trait.streaming", needs="streaming")
@@ -129,12 +143,8 @@ def states_are_as_declared(case):
     return _in_rnn(case)
 
 
-def _shape_of(size):
-    return tuple(size) if isinstance(size, list | tuple) else (size,)
-
-
 def _one_step(case, layer):
-    state = case.cell_state(layer, case.tensors())
+    state = keras.tree.flatten(case.cell_state(layer, case.tensors()))
     if callable(getattr(layer, "get_initial_state", None)):
         with layer_code("get_initial_state()"):
             initial = keras.tree.flatten(layer.get_initial_state(batch_size=case.batch))
@@ -163,6 +173,10 @@ def _one_step(case, layer):
     return None
 
 
+def _listed(state):
+    return list(state) if isinstance(state, list | tuple) else [state]
+
+
 def _broken_state(what, has, declared):
     return broken(
         f"{what} {has}, declared is {declared}",
@@ -183,13 +197,13 @@ def _in_rnn(case):
     with layer_code("running it in keras.layers.RNN"):
         rnn = keras.layers.RNN(cell, return_sequences=True)
         looped = leaves(rnn(series))[0]
-        state = [keras.ops.zeros_like(s) for s in case.cell_state(cell, first)]
+        state = map_leaves(keras.ops.zeros_like, case.cell_state(cell, first))
         if callable(getattr(cell, "get_initial_state", None)):
-            state = keras.tree.flatten(cell.get_initial_state(batch_size=case.batch))
+            state = _listed(cell.get_initial_state(batch_size=case.batch))
         by_hand = []
         for step in range(3):
             y, state = cell(keras.ops.convert_to_tensor(series[:, step]), state)
-            state = keras.tree.flatten(state)
+            state = _listed(state)
             by_hand.append(leaves(y)[0])
     if case.traits.stochastic:
         return None

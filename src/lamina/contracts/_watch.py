@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import random
+import sys
 import threading
 import weakref
 
@@ -76,6 +77,8 @@ def random_draws():
         if BACKEND == "torch":
             torch = importlib.import_module("torch")
             stack.enter_context(patched(torch, "Generator", _seeded(draws)))
+            functions = importlib.import_module("torch.nn.functional")
+            stack.enter_context(patched(functions, "dropout", _unasked(draws, torch)))
         for owner, name, place in _backend_draws():
             stack.enter_context(patched(owner, name, _drawn(draws, name, place)))
         yield draws
@@ -147,24 +150,47 @@ def _seeded(draws):
     return wrap
 
 
+def _unasked(draws, torch):
+    """Keras' dropout on PyTorch does not ask a generator that has no seed: it counts as asked.
+
+    No layer can help it that PyTorch's own generator moves then, so it is put back.
+    """
+
+    def wrap(original):
+        def dropout(*args, **kwargs):
+            generator = sys._getframe(1).f_locals.get("seed")
+            if not isinstance(generator, keras.random.SeedGenerator):
+                return original(*args, **kwargs)
+            draws.generators.append(generator)
+            with torch.random.fork_rng(devices=[]):
+                return original(*args, **kwargs)
+
+        return dropout
+
+    return wrap
+
+
 @contextlib.contextmanager
 def stopped_gradients(kept=None):
-    """What stop_gradient returned inside the scope; given `kept`, it returns those, in their order.
+    """What stop_gradient returned and variables were given inside the scope.
 
-    So a function is had whose true derivative is the gradient that its author asked for.
+    Given `kept`, it is those again, in their order. So a function is had whose true derivative is
+    the gradient that its author asked for; none flows through a variable's new value.
     """
     seen = []
 
-    def wrap(original):
-        def stop(x, *args, **kwargs):
-            value = original(x, *args, **kwargs)
-            if not _has_values(value):
-                return value
-            seen.append(keras.ops.copy(value))
-            again = kept[len(seen) - 1] if kept is not None and len(seen) <= len(kept) else value
-            return again if again.shape == value.shape else value
+    def held(value):
+        if not _has_values(value):
+            return value
+        seen.append(keras.ops.copy(value))
+        again = kept[len(seen) - 1] if kept is not None and len(seen) <= len(kept) else value
+        return again if again.shape == value.shape else value
 
-        return stop
+    def wrap(original):
+        return lambda x, *args, **kwargs: held(original(x, *args, **kwargs))
+
+    def assigned(original):
+        return lambda self, value: original(self, held(keras.ops.convert_to_tensor(value)))
 
     owner, name = {
         "tensorflow": ("tensorflow", "stop_gradient"),
@@ -173,7 +199,8 @@ def stopped_gradients(kept=None):
     }[BACKEND]
     owner = importlib.import_module(owner)
     with patched(owner.Tensor if BACKEND == "torch" else owner, name, wrap):
-        yield seen
+        with patched(keras.Variable, "assign", assigned):
+            yield seen
 
 
 def _has_values(x):

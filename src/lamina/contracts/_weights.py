@@ -8,7 +8,7 @@ import warnings
 import keras
 import numpy as np
 
-from lamina.contracts._backends import is_raw_variable
+from lamina.contracts._backends import is_raw_variable, variables_of
 from lamina.contracts._case import layer_code, seed_host
 from lamina.contracts._contract import LayerFailed, advice, broken, contract, skipped
 from lamina.contracts._watch import variables_made
@@ -39,7 +39,7 @@ def every_variable_is_a_weight(case):
 
 def _all_variables(layer):
     """Keras variables, and what backs them."""
-    found = list(layer.variables)
+    found = variables_of(layer)
     return [*found, *(v.value for v in found)]
 
 

@@ -373,3 +373,42 @@ class InnerBN(layers.Layer):
 
     def compute_output_shape(self, s):
         return s
+
+
+@good(rnd(3, 6), {"stateful": "train"})
+class CountsInAMetric(Plain):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.activity = keras.metrics.Mean(name="activity")
+
+    def call(self, x, training=False):
+        if training:
+            self.activity.update_state(ops.mean(ops.abs(x)))
+        return x
+
+
+@good(rnd(3, 4), {"stateful": "always", "batch_coupled": "always"})
+class OnlineMean(Plain):
+    """Its output uses the new mean; no gradient goes through a variable."""
+
+    def build(self, s):
+        self.n = self.add_weight(shape=(), initializer="ones", trainable=False, name="n")
+        self.s = self.add_weight(shape=(s[-1],), initializer="zeros", trainable=False, name="s")
+
+    def call(self, x):
+        self.n.assign(self.n + 1)
+        self.s.assign(self.s + ops.cast(ops.mean(x, 0), self.s.dtype))
+        return x - ops.cast(self.s / self.n, x.dtype)
+
+
+@good(rnd(3, 6))
+class KeepsAMetricOfItsOwn(Plain):
+    """A metric that counts at inference too: no prediction depends on it."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.rows = keras.metrics.Sum(name="rows")
+
+    def call(self, x):
+        self.rows.update_state(ops.cast(ops.shape(x)[0], "float32"))
+        return x + 1

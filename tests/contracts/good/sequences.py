@@ -193,3 +193,18 @@ class DeepSets(layers.Layer):
 
     def compute_output_shape(self, s):
         return s
+
+
+@good(rnd(3, 10, 4), {"causal": True, "variable_axes": (1,)})
+class ValidConv(layers.Layer):
+    """No padding: the first output comes when the kernel is full."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = layers.Conv1D(3, 3, dtype=self.dtype_policy)
+
+    def build(self, s):
+        self.conv.build(s)
+
+    def call(self, x):
+        return self.conv(x)
