@@ -196,7 +196,7 @@ ONLY_ON = {
         "MelSpectrogram": {"dtype.policy"},
         "CutMix": {"dtype.policy"},
     },
-    "jax": {"UnitNormalization": {"grad.finite"}},
+    "jax": {"UnitNormalization": {"grad.finite"}, "MelSpectrogram": {"grad.finite"}},
     "torch": {
         "AveragePooling3D": POOL,
         "UnitNormalization": {"grad.finite"},
