@@ -26,7 +26,7 @@ def changed(**fields):
         for book in detector.codebooks:
             for field, value in fields.items():
                 object.__setattr__(book, field, value(getattr(book, field)))
-        _take_over(detector.scorer, detector.codebooks)
+        _take_over(detector.scorer, detector.codebooks, detector.settings["level"])
 
     return change
 

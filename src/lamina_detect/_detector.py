@@ -70,7 +70,7 @@ class Detector:
         recording = _as_recording(recording)
         pieces = _fit.fitting_pieces(recording, samples_of(recording))
         _fit.check_samples(recording, pieces)
-        window, period = _fit.find_scale(recording, pieces, self.window)
+        window, period, level = _fit.find_scale(recording, pieces, self.window)
         components = min(self.components, window - 2)
         self.settings = {
             "format": FORMAT,
@@ -79,19 +79,20 @@ class Detector:
             "rate": recording.rate,
             "window": int(window),
             "period": float(period),
-            "settle": round(_fit.SETTLE_OF_PERIOD * period),
+            "level": bool(level),
+            "settle": 0 if level else round(_fit.SETTLE_OF_PERIOD * period),
             "components": components,
             "shapes": self.shapes,
             "seed": self.seed,
         }
-        front = build_front(len(recording.leads), period)
+        front = build_front(len(recording.leads), period, level)
         scorer = build_scorer(front, self.settings)
         centre, scale = _fit.centre_and_scale(pieces)
         front.get_layer("standardise").centre.assign(centre)
         front.get_layer("standardise").scale.assign(scale)
         scorer.get_layer("steady").rails.assign(_fit.rails_of(pieces, period))
         self.codebooks = self._codebooks(recording, front, scorer, pieces)
-        _take_over(scorer, self.codebooks)
+        _take_over(scorer, self.codebooks, level)
         self.scorer = scorer
         self.whole = build_whole(recording.packing, scorer)
         return self
@@ -102,8 +103,7 @@ class Detector:
 
         judge = keras.Model(scorer.input, scorer.get_layer("steady").output)
         rng = np.random.default_rng(self.seed)
-        window, components = self.settings["window"], self.settings["components"]
-        return _fit.learn(recording, run(front), run(judge), window, components, self.shapes, rng)
+        return _fit.learn(recording, run(front), run(judge), self.settings, rng)
 
     def score(self, recording, progress=None, block=BLOCK):
         """A score for each sample of a `Recording` (or an array): `Scores`.
@@ -197,7 +197,7 @@ class Detector:
             )
 
 
-def _take_over(scorer, codebooks):
+def _take_over(scorer, codebooks, level):
     """The codebooks as weights of the lag layers and of the density."""
     leads, (window, components) = len(codebooks), codebooks[0].directions.shape
     coordinates = np.zeros((window, leads, leads, components + 1), "float32")
@@ -205,7 +205,8 @@ def _take_over(scorer, codebooks):
     for lead, book in enumerate(codebooks):
         # Lag 0 is the newest sample: the last of a window.
         coordinates[:, lead, lead, :-1] = book.directions[::-1]
-        coordinates[:, lead, lead, -1] = window**-0.5
+        # The mean is left out of the energy where the level does not count.
+        coordinates[:, lead, lead, -1] = 0 if level else window**-0.5
         energy[:, lead, lead] = 1
     scorer.get_layer("coordinates").kernel.assign(coordinates.reshape(window, leads, -1))
     scorer.get_layer("energy").kernel.assign(energy)

@@ -14,6 +14,7 @@ CLIPPED_OF_PERIOD = 0.1
 PIECE = 65_536
 MOST_PIECES = 16
 MOST_WINDOWS = 100_000
+WINDOWS_A_LEVEL = 15
 
 
 def fitting_pieces(recording, samples_of):
@@ -36,7 +37,10 @@ def check_samples(recording, pieces):
 
 
 def find_scale(recording, pieces, window=None):
-    """`(window, period)` in samples, from the data unless `window` is given."""
+    """`(window, period, level)`: in samples, from the data unless `window` is given.
+
+    `level`: nothing repeats, so there is no rhythm below which all is wander: the level counts.
+    """
     found, grains = [], []
     for x in np.concatenate(pieces).T:
         x = filled(x)
@@ -55,7 +59,7 @@ def find_scale(recording, pieces, window=None):
             f"{recording.name}: {recording.length} samples are too few to learn from: "
             f"shorter than two windows of {window} samples"
         )
-    return window, max(period, window / WINDOW_OF_PERIOD)
+    return window, max(period, window / WINDOW_OF_PERIOD), not known
 
 
 def filled(x):
@@ -82,11 +86,17 @@ def rails_of(pieces, period):
     return np.array([find_rails(filled(x), run) for x in np.concatenate(pieces).T])
 
 
-def learn(recording, filtered, factors, window, components, shapes, rng):
+def learn(recording, filtered, factors, settings, rng):
     """A codebook a lead, of the windows without gap.
 
     `filtered` and `factors` are lists of pieces `(samples, leads)`.
     """
+    window, components, level = settings["window"], settings["components"], settings["level"]
+    shapes = settings["shapes"]
+    if level:
+        # Without a period there are no phases to tell apart: few shapes, each seen often.
+        apart = sum(map(len, filtered)) // window
+        shapes = min(shapes, max(1, apart // WINDOWS_A_LEVEL))
     codebooks = []
     for lead in range(filtered[0].shape[1]):
         views, usable = [], []
@@ -108,5 +118,5 @@ def learn(recording, filtered, factors, window, components, shapes, rng):
                 for v, a, b in zip(views, bounds[:-1], bounds[1:], strict=True)
             ]
         )
-        codebooks.append(learn_shapes(windows, components, shapes, rng))
+        codebooks.append(learn_shapes(windows, components, shapes, rng, level))
     return codebooks

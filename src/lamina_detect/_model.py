@@ -11,6 +11,7 @@ from lamina_detect._density import LeadScores, ShapeDensity
 
 # Slower than this is wander, not shape: 0.6 cycles a period, 0.7 Hz at 70 beats a minute.
 CUTOFF_OF_PERIOD = 0.6
+ALL_PASS = [[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]]
 
 
 def build_decoder(packing):
@@ -23,11 +24,11 @@ def build_decoder(packing):
     return keras.Model([frames, gain, baseline], samples, name="decoder")
 
 
-def build_front(leads, period):
-    """Samples to filtered samples: what the windows are cut from."""
+def build_front(leads, period, level=False):
+    """Samples to what the windows are cut from: without wander, unless the level counts."""
     x = keras.Input((None, leads), name="samples")
     y = Standardise(name="standardise")(x)
-    sections = highpass(CUTOFF_OF_PERIOD / period)
+    sections = ALL_PASS if level else highpass(CUTOFF_OF_PERIOD / period)
     return keras.Model(x, lamina.Biquad(sections, initial="edge", name="highpass")(y), name="front")
 
 

@@ -15,9 +15,9 @@ PASSES = 25
 class Shapes:
     """The codebook of one lead.
 
-    `directions` `(window, components)` without mean; `centres` `(shapes, components)`; `share` of
-    the windows that each shape stands for; `width` and `rest`: mean squared distance of its windows
-    to it, within the components and outside of them.
+    `directions` `(window, components)`, without mean unless the level counts; `centres`
+    `(shapes, components)`; `share` of the windows that each shape stands for; `width` and `rest`:
+    mean squared distance of its windows to it, within the components and outside of them.
     """
 
     directions: np.ndarray
@@ -32,11 +32,14 @@ class Shapes:
         return (self.centres @ basis).astype("float32")
 
 
-def learn_shapes(windows, components, shapes, rng, directions_from=20_000, codebook_from=30_000):
-    """The codebook of `windows` `(count, window)`."""
-    windows = windows - windows.mean(1, keepdims=True)
+def learn_shapes(
+    windows, components, shapes, rng, level=False, directions_from=20_000, codebook_from=30_000
+):
+    """The codebook of `windows` `(count, window)`, of each less its mean unless `level` counts."""
+    if not level:
+        windows = windows - windows.mean(1, keepdims=True)
     some = windows[rng.permutation(len(windows))[:directions_from]]
-    directions = principal_directions(some, components)
+    directions = principal_directions(some, components, level)
     z = windows @ directions
     rest = np.maximum((windows**2).sum(1) - (z**2).sum(1), 0)
     count = max(1, min(shapes, len(z) // FEWEST_WINDOWS_A_SHAPE))
@@ -55,14 +58,14 @@ def learn_shapes(windows, components, shapes, rng, directions_from=20_000, codeb
     )
 
 
-def principal_directions(windows, components):
-    """The orthonormal directions of largest variance, each of mean 0."""
+def principal_directions(windows, components, level=False):
+    """The orthonormal directions of largest variance, each of mean 0 unless `level` counts."""
     centred = windows - windows.mean(0)
     _, vectors = np.linalg.eigh((centred.T @ centred).astype("float64"))
     vectors = vectors[:, ::-1][:, :components]
     # The sign is free: the same choice on every machine.
     vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(0), np.arange(vectors.shape[1])])
-    return (vectors - vectors.mean(0)).astype("float32")
+    return (vectors if level else vectors - vectors.mean(0)).astype("float32")
 
 
 def kmeans(z, count, rng):

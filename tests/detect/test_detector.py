@@ -150,6 +150,24 @@ def test_noise_has_no_period():
     assert find_period(np.random.default_rng(0).standard_normal(20_000)) is None
 
 
+def test_without_a_period_the_level_counts(rng, monkeypatch):
+    monkeypatch.setattr("lamina_detect._fit.find_period", lambda x: None)
+    x = 20 + 0.3 * rng.standard_normal(6000)
+    x[4000:4300] += 2
+    detector = Detector().fit(x)
+    assert detector.settings["level"]
+    together = detector.score(x).together
+    usual = np.delete(together, np.s_[4000 : 4300 + detector.settings["window"]])
+    assert together[4100:4300].min() > usual.max()
+
+
+def test_with_a_period_the_level_is_wander():
+    x = pulses(6000) + np.linspace(0, 3, 6000)
+    detector = Detector(shapes=20).fit(x)
+    assert not detector.settings["level"]
+    assert detector.score(x).together[-500:].max() < 2 * detector.score(x).together[:3000].max()
+
+
 def test_a_common_lowest_value_is_no_clipping():
     x = np.maximum(0, pulses(5000) - 0.5)
     assert find_rails(x, 10)[0] == -np.inf
