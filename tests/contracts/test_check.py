@@ -133,3 +133,18 @@ class WrongInitializer(keras.initializers.Initializer):
 def test_initializers():
     assert check(keras.initializers.GlorotUniform, kwargs={"seed": 1}).ok
     assert check(WrongInitializer, kwargs={"seed": 1}).broken == ["initializer.honoured"]
+
+
+class Halves(layers.Layer):
+    def __init__(self, inner, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def call(self, x):
+        return self.inner(x) / 2
+
+
+def test_a_layer_among_the_arguments_is_left_as_it_was():
+    inner = layers.Dense(3)
+    check(Halves, X, kwargs={"inner": inner}, contracts=["dtype.*", "portable.*"])
+    assert not inner.built

@@ -9,6 +9,7 @@ from lamina.contracts._compare import leaves, not_finite
 from lamina.contracts._contract import LayerFailed, advice, broken, contract, skipped
 from lamina.contracts._inputs import is_float, map_leaves, points
 from lamina.contracts._modes import sub_layers
+from lamina.contracts._target import copied
 from lamina.contracts._watch import random_draws
 
 
@@ -91,9 +92,10 @@ def _weights_of_own_dtype(layer):
 @contract("dtype.children", advice=True)
 def children_have_the_policy(case):
     """A sub-layer computes in another dtype than the layer was given."""
-    config = dict(case.target.kwargs or {})
     if case.target.kwargs is None:
         return skipped("its constructor's arguments are not known")
+    # Copies: a layer among the arguments must not be built here for the checks after this.
+    config = {n: copied(v, case.target.scope) for n, v in case.target.kwargs.items()}
     if "dtype" in config:
         return skipped("it was given a dtype of its own")
     try:

@@ -26,6 +26,8 @@ NATIVE = (
     "'KerasTensor' object has no attribute",
 )
 NUMPY = "convert it to a NumPy array"
+# Where TensorFlow and JAX call what `keras.ops.custom_gradient` made: no symbolic tensor goes in.
+CUSTOM_GRADIENT = {"custom_gradient", "custom_derivatives"}
 
 
 @contract("portable.backends")
@@ -72,6 +74,8 @@ def _own_line(error):
     below = None
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         above = Path(frame.filename).parents
+        if Path(frame.filename).stem in CUSTOM_GRADIENT:
+            return None
         if _folder("keras") in above and not frame.filename.endswith("keras_tensor.py"):
             return None
         if not any(folder in above for folder in [*backends, _folder("keras")]):

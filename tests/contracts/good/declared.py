@@ -412,3 +412,16 @@ class KeepsAMetricOfItsOwn(Plain):
     def call(self, x):
         self.rows.update_state(ops.cast(ops.shape(x)[0], "float32"))
         return x + 1
+
+
+@good(rnd(3, 4), {"surrogate_gradient": True})
+class ClipsItsGradient(Plain):
+    def call(self, x):
+        @ops.custom_gradient
+        def same(x):
+            def grad(*args, upstream=None):
+                return ops.clip(args[0] if upstream is None else upstream, -0.1, 0.1)
+
+            return x * 1.0, grad
+
+        return same(x)
