@@ -25,7 +25,7 @@ pytestmark = [
 FORMATS = {"litert": "step.tflite", "onnx": "step.onnx"}
 # Writing a file takes seconds: the quick suite writes few, the slow one every kind of model.
 FORMAT = pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.slow)])
-FEW = [("branches", "litert"), ("packed", "litert"), ("residual", "onnx")]
+FEW = [("branches", "litert"), ("merged", "litert"), ("packed", "litert"), ("residual", "onnx")]
 MANY = [
     pytest.param(name, format, marks=[] if (name, format) in FEW else pytest.mark.slow)
     for name in ALL

@@ -99,6 +99,28 @@ def raw_features():
     return keras.Model(x, ops.softmax(h) + ops.split(x, 4, axis=-1)[1])
 
 
+def gates():
+    """One number for each sample, beside features: two of them, as many as rows are tried."""
+    x = keras.Input((None, 4))
+    pair, one = x[..., :2], x[:, :, 3:]
+    return keras.Model(x, [pair + one, layers.Add()([pair, one]), layers.Average()([pair, one])])
+
+
+def merged():
+    """Each branch has masks of its own."""
+    a, b = keras.Input((None, 4), name="a"), keras.Input((None, 4), name="b")
+    both = [layers.Masking()(a), b]
+    merges = layers.Multiply, layers.Maximum, layers.Minimum, layers.Subtract
+    return keras.Model([a, b], layers.Concatenate()([merge()(both) for merge in merges]))
+
+
+def normalised_ops():
+    x = keras.Input((None, 4))
+    h = ops.layer_normalization(x, axis=-1) + ops.rms_normalization(x)
+    a, *rest = ops.unstack(ops.dot(h, ops.ones((4, 3))), axis=-1)
+    return keras.Model(x, ops.stack([a, *rest], axis=-1) + ops.array_split(x, 4, axis=-1)[1])
+
+
 def nested_and_shared():
     encoder = stack(layers.Conv1D(4, 2, padding="causal"), WindowMax(3))
     a, b = keras.Input((None, 4)), keras.Input((None, 4))
@@ -138,7 +160,9 @@ EVERY_SAMPLE = {
         layers.ZeroPadding1D((4, 0)), layers.DepthwiseConv1D(3, dilation_rate=2)
     ),
     "separable": lambda: stack(
-        layers.ZeroPadding1D((2, 0)), layers.SeparableConv1D(5, 3, activation="relu")
+        layers.ZeroPadding1D((1, 0)),
+        layers.ZeroPadding1D((3, 0)),
+        layers.SeparableConv1D(5, 3, dilation_rate=2, activation="relu"),
     ),
     "average": lambda: stack(layers.ZeroPadding1D((2, 0)), layers.AveragePooling1D(3, 1)),
     "maximum": lambda: stack(layers.ZeroPadding1D((2, 0)), layers.MaxPooling1D(3, 1)),
@@ -164,6 +188,9 @@ EVERY_SAMPLE = {
         layers.Reshape((-1, 2, 2)),
         layers.Permute((1, 3, 2)),
         layers.TimeDistributed(layers.Dense(3)),
+        layers.TimeDistributed(
+            keras.Sequential([layers.LayerNormalization(), layers.Conv1D(2, 2), layers.Flatten()])
+        ),
     ),
     "lags": lambda: stack(
         lamina.ThreePointDependency(5), lamina.LagDense(3, (0, 1, 7), "tanh", initial="edge")
@@ -173,6 +200,9 @@ EVERY_SAMPLE = {
     "branches": branches,
     "raw_ops": raw_ops,
     "raw_features": raw_features,
+    "normalised_ops": normalised_ops,
+    "gates": gates,
+    "merged": merged,
     "nested_and_shared": nested_and_shared,
     "tokens": tokens,
     "gained": gained,

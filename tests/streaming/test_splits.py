@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*does not support masking.*:Use
 
 BOUND = {"float32": 1e-6, "float64": 1e-12}
 # The quick suite has one model of each kind of node; the slow one has them all.
-FEW = ["residual", "cells", "twice", "packed"]
+FEW = ["residual", "cells", "twice", "packed", "gates", "merged"]
 
 
 def names(quick):
@@ -44,6 +44,18 @@ def arithmetic():
         if keras.backend.backend() == "tensorflow":
             patch.setattr(_stream, "compiled", lambda function, *others: function)
         yield
+
+
+@contextlib.contextmanager
+def float64():
+    """Inputs, raw operations and layers in float64."""
+    keras.config.set_dtype_policy("float64")
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)
 
 
 def pushed(stream, model, x, split, mask=None, reset=None):
@@ -107,12 +119,21 @@ def test_any_split_gives_the_whole_with_and_without_masks(name, split, seed):
 
 @pytest.mark.parametrize("name", FLOAT64)
 def test_float64_holds_twelve_digits(name, rng):
-    keras.config.set_dtype_policy("float64")
-    model = randomise(ALL[name](), rng)
-    x = inputs_of(model, rng, 2, 12)
-    with arithmetic():
-        got = pushed(lamina.Stream(model, 2), model, x, (3, 1, 0, 8))
-    assert_equal(got, whole(model, x), "float32" if name in NARROW else "float64")
+    with float64():
+        model = randomise(ALL[name](), rng)
+        x = inputs_of(model, rng, 2, 12)
+        with arithmetic():
+            got = pushed(lamina.Stream(model, 2), model, x, (3, 1, 0, 8))
+        assert_equal(got, whole(model, x), "float32" if name in NARROW else "float64")
+
+
+def test_a_nested_model_casts_its_inputs_as_keras_does(rng):
+    whole_numbers = keras.Input((None, 4), dtype="int32")
+    inner = keras.Model(whole_numbers, layers.Dense(3)(keras.ops.cast(whole_numbers, "float32")))
+    start = keras.Input((None, 4))
+    model = randomise(keras.Model(start, inner(start * 3.0)), rng)
+    x = inputs_of(model, rng, 2, 5)
+    assert_equal(pushed(lamina.Stream(model, 2), model, x, (2, 0, 1, 2)), whole(model, x))
 
 
 def turned(v, start):

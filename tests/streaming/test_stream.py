@@ -157,14 +157,71 @@ def test_state_names_say_layer_call_and_part():
     assert sorted(name.partition("#")[2] for name in calls) == ["0/past", "1/past", "2/past"]
 
 
-def test_foreign_state_is_refused():
-    stream, state = lamina.Stream(residual(), 2), lamina.Stream(residual(), 2).state
-    with pytest.raises(ValueError, match="another model"):
-        lamina.Stream(ALL["gru"](), 2).load_state(state)
-    with pytest.raises(ValueError, match="another version"):
-        stream.load_state({**stream.state, "format": np.asarray(99)})
-    with pytest.raises(ValueError, match="another batch size"):
-        lamina.Stream(stream.model, 3).load_state(stream.state)
+def named(units=4, size=3, dilation=2, kind=layers.GRU, last=2):
+    """Models whose layers have the same names."""
+    return stack(
+        layers.Conv1D(units, size, padding="causal", dilation_rate=dilation, name="look"),
+        kind(3, return_sequences=True, name="remember"),
+        layers.Dense(last, name="head"),
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        dict(kind=layers.SimpleRNN),
+        dict(units=5),
+        dict(last=3),
+        dict(size=5, dilation=1),  # it keeps as many samples
+    ],
+)
+def test_state_of_another_model_is_refused(other):
+    state = lamina.Stream(named(), 2).state
+    lamina.Stream(named(), 2).load_state(state)
+    with pytest.raises(ValueError, match="`state` is of another model: its fingerprint must be"):
+        lamina.Stream(named(**other), 2).load_state(state)
+
+
+def test_state_of_another_version_is_refused():
+    stream = lamina.Stream(residual(), 2)
+    for version in ({"format": np.asarray(99)}, {"format": np.asarray(0)}):
+        with pytest.raises(ValueError, match="another version of lamina: its format must be 1"):
+            stream.load_state({**stream.state, **version})
+    with pytest.raises(ValueError, match="Received: format=None"):
+        stream.load_state({k: v for k, v in stream.state.items() if k != "format"})
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_state_of_another_batch_size_is_refused(batch):
+    stream = lamina.Stream(residual(), 2)
+    before = stream.state
+    with pytest.raises(ValueError, match=r"another batch size: .* must have the shape \(2, "):
+        stream.load_state(lamina.Stream(stream.model, batch).state)
+    assert all(np.array_equal(before[key], value) for key, value in stream.state.items())
+
+
+def test_state_without_a_part_is_refused():
+    stream = lamina.Stream(residual(), 2)
+    key = next(k for k in stream.state if "#" in k)
+    with pytest.raises(ValueError, match="must have the stream's own names"):
+        stream.load_state({k: v for k, v in stream.state.items() if k != key})
+
+
+@pytest.mark.parametrize("units", [2, 4])
+def test_what_is_trained_by_fit_shows_at_once_and_keeps_the_state(units, rng):
+    model = named(units)
+    x = inputs_of(model, rng, 2, 8)
+    stream = lamina.Stream(model, 2)
+    before = to_numpy_tree(stream.push(x))
+    kept = stream.state
+    model.compile(keras.optimizers.SGD(0.5), "mse")
+    model.fit(x, np.ones((2, 8, 2), "float32"), verbose=0)
+    want = to_numpy_tree(model(x))
+    assert np.abs(want - before).max() > 1e-3
+    stream.load_state(kept)  # the same model still
+    stream.reset()
+    got = np.concatenate([to_numpy_tree(stream.push(p)) for p in (x[:, :3], x[:, 3:])], axis=1)
+    all_close(got, want, 1e-6)
 
 
 def raw(function):
@@ -194,6 +251,27 @@ REFUSED = {
     "MultiHeadAttention": (
         raw(lambda x: layers.MultiHeadAttention(1, 2, name="look")(x, x)),
         "look",
+    ),
+    "AdditiveAttention": (raw(lambda x: layers.AdditiveAttention(name="look")([x, x])), "look"),
+    "Attention": (raw(lambda x: layers.Attention(name="look")([x, x])), "look"),
+    "GlobalMaxPooling1D": (
+        nested(layers.GlobalMaxPooling1D(keepdims=True, name="pool"), layers.Dense(2)),
+        "encoder/pool",
+    ),
+    "DepthwiseConv1D": (
+        nested(layers.DepthwiseConv1D(3, padding="same", name="conv")),
+        "encoder/conv",
+    ),
+    "SeparableConv1D": (
+        nested(layers.SeparableConv1D(2, 3, padding="same", name="conv")),
+        "encoder/conv",
+    ),
+    "MaxPooling1D": (nested(layers.MaxPooling1D(3, padding="same", name="pool")), "encoder/pool"),
+    "TimeDistributed": (
+        lambda: keras.Sequential(
+            [keras.Input((None, 5, 4)), layers.TimeDistributed(layers.GRU(2), name="each")]
+        ),
+        "each",
     ),
     "GRU": (nested(layers.GRU(2, name="last")), "encoder/last"),
     "GroupNormalization": (nested(layers.GroupNormalization(2, name="norm")), "encoder/norm"),
@@ -233,6 +311,25 @@ def test_what_cannot_stream_is_refused_by_its_path(kind):
     assert first.startswith(f"`Stream` cannot run {path}")
     assert f"({kind}): " in first
     assert repair
+
+
+REPAIRS = {
+    "Bidirectional": "Use its forward layer alone",
+    "GlobalAveragePooling1D": "Use a causal average",
+    "GlobalMaxPooling1D": "Use a causal maximum",
+    "Conv1D": "Use padding='causal'",
+    "DepthwiseConv1D": r"Put `ZeroPadding1D\(\(window - 1, 0\)\)` before",
+    "MultiHeadAttention": "Use a causal convolution or a recurrent layer",
+    "GroupNormalization": "Use LayerNormalization",
+    "Mean": "use a causal layer",
+    "GetItem": "Use strides of a causal layer to keep every n-th sample",
+}
+
+
+@pytest.mark.parametrize("kind", REPAIRS)
+def test_refusal_says_what_to_use_instead(kind):
+    with pytest.raises(ValueError, match=REPAIRS[kind]):
+        lamina.Stream(REFUSED[kind][0]())
 
 
 def test_an_activation_over_time_is_refused():

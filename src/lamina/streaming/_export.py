@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 import tempfile
+import warnings
 import zipfile
 
 import keras
@@ -31,7 +32,10 @@ def export(model, plan, path, format):
     path = pathlib.Path(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".lamina-") as folder:
         made = pathlib.Path(folder) / "step"
-        writers[format](_Step(model, plan), made)
+        with warnings.catch_warnings():
+            # The masked step is written too, whether masks will come or not.
+            warnings.filterwarnings("ignore", ".*does not support masking", UserWarning)
+            writers[format](_Step(model, plan), made)
         if path.is_dir() and (path / "saved_model.pb").exists():
             shutil.rmtree(path)
         made.replace(path)

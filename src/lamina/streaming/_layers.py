@@ -4,6 +4,7 @@ Only exact types: a subclass may do anything in its `call`.
 """
 
 import functools
+import inspect
 import math
 import string
 
@@ -11,7 +12,15 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from lamina.streaming._nodes import Declared, PerStep, Protocol, Recurrent, Rewritten, Window
+from lamina.streaming._nodes import (
+    Declared,
+    Marked,
+    PerStep,
+    Protocol,
+    Recurrent,
+    Rewritten,
+    Window,
+)
 from lamina.streaming._refused import Refused
 
 _PROTOCOL = "write a layer with `initial_state` and `step` (docs/streaming.md)"
@@ -22,11 +31,16 @@ def node_of(layer, flows):
     if hasattr(layer, "receptive_field"):
         return _protocol(layer)
     rule = RULES.get(type(layer))
-    if rule is not None:
-        return rule(layer, flows)
-    unknown = "it is not known to stream", _own(layer)
+    if rule is None:
+        raise Refused("it is not known to stream", _own(layer))
+    return rule(layer, flows)
+
+
+def refuse_known(layer):
+    """Refuse a layer of which it is known what to use instead."""
     name = keras.saving.get_registered_name(type(layer))
-    raise Refused(*REFUSALS.get(type(layer), REFUSALS.get(name, unknown)))
+    if found := REFUSALS.get(type(layer), REFUSALS.get(name)):
+        raise Refused(*found)
 
 
 def _own(layer):
@@ -131,7 +145,23 @@ def _merge(layer, flows):
         raise Refused(
             "its inputs have different ranks", "Give all of them batch, time and features."
         )
-    return PerStep()
+    return Marked(layer) if isinstance(layer, _MASKED_MERGES) else PerStep()
+
+
+def _sum(layer, flows):
+    kind = _merge(layer, flows)
+    features = [f.shape[2:] for f in flows]
+    if len(set(features)) == 1:
+        return kind
+    widest = np.broadcast_shapes(*features)
+    whole = next(i for i, f in enumerate(flows) if f.timed)
+
+    def apply(inputs):
+        # In its own shape (batch, 1, 1) would be taken for a bias: see `_added` of _operations.
+        shape = (*ops.shape(inputs[whole])[:2], *widest)
+        return layer([ops.broadcast_to(x, shape) for x in inputs])
+
+    return Rewritten(apply)
 
 
 def _prelu(layer, flows):
@@ -179,11 +209,10 @@ def _zero_padding(layer, flows):
 
 
 def _time_distributed(layer, flows):
-    inner = RULES.get(type(layer.layer))
-    if inner not in {_alike, _activated, _dense, _einsum_dense, _prelu, _reshape, _permute}:
+    if not _row_by_row(layer.layer):
         raise Refused(
             f"its inner layer ({type(layer.layer).__name__}) is not known to see a step alone",
-            "Put a Dense or another layer of the table inside.",
+            "Put one of Keras' own layers without masks inside, or a Sequential model of them.",
         )
 
     def apply(x):
@@ -192,6 +221,14 @@ def _time_distributed(layer, flows):
         return ops.reshape(y, (*ops.shape(x)[:2], *y.shape[1:]))
 
     return Rewritten(apply)
+
+
+def _row_by_row(layer):
+    """Is `layer` Keras' own, or Sequential of these, so that no row of a batch sees another?"""
+    if type(layer) is keras.Sequential:
+        return all(map(_row_by_row, layer.layers))
+    own = getattr(layers, type(layer).__name__, None) is type(layer)
+    return own and "mask" not in inspect.signature(layer.call).parameters
 
 
 def _recurrent(layer, flows):
@@ -252,14 +289,24 @@ def _finish(layer, y):
 
 def _conv1d(layer, stride, dilation, seen, length):
     kernel = ops.cast(layer.kernel, layer.compute_dtype)
-    if length == 1 and layer.groups == 1:
+    if length == 1:
         # One window: its taps in one matrix product, whatever the dilation.
         taps = seen[:, ::dilation]
+        if layer.groups > 1:
+            return _finish(layer, _in_groups(taps, kernel, layer.groups)[:, None])
         rows = kernel.shape[0] * kernel.shape[1]
         # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
         windows, columns = ops.reshape(taps, (-1, rows)), ops.reshape(kernel, (rows, -1))
         return _finish(layer, ops.einsum("nw,wu->nu", windows, columns)[:, None])
     return _finish(layer, ops.conv(seen, kernel, stride, "valid", dilation_rate=dilation))
+
+
+def _in_groups(taps, kernel, groups):
+    """One window of a grouped convolution; TensorFlow's own cannot be written as ONNX."""
+    size, features, units = kernel.shape
+    taps = ops.reshape(taps, (-1, size, groups, features))
+    kernel = ops.reshape(kernel, (size, features, groups, units // groups))
+    return ops.reshape(ops.einsum("nsgf,sfgu->ngu", taps, kernel), (-1, units))
 
 
 def _depthwise(layer, stride, dilation, seen, length):
@@ -309,13 +356,12 @@ _ALIKE = (
     layers.Dropout, layers.SpatialDropout1D, layers.AlphaDropout, layers.GaussianDropout,
     layers.GaussianNoise, layers.ActivityRegularization, layers.Rescaling,
 )  # fmt: skip
-_MERGES = (
-    layers.Add, layers.Subtract, layers.Multiply, layers.Average, layers.Maximum, layers.Minimum,
-)  # fmt: skip
+_MASKED_MERGES = (layers.Multiply, layers.Maximum, layers.Minimum)
 
 RULES = {
     **dict.fromkeys(_ALIKE, _alike),
-    **dict.fromkeys(_MERGES, _merge),
+    **dict.fromkeys((layers.Add, layers.Average), _sum),
+    **dict.fromkeys((layers.Subtract, *_MASKED_MERGES), _merge),
     **dict.fromkeys((layers.RNN, layers.SimpleRNN, layers.GRU, layers.LSTM), _recurrent),
     layers.Activation: _activated,
     layers.Dense: _dense,

@@ -26,8 +26,33 @@ class Rewritten(PerStep):
         self.function = function
         self.lead = lead
 
-    def __call__(self, x):
-        return self.function(x)
+    def __call__(self, *inputs):
+        return self.function(*inputs)
+
+
+class Marked(PerStep):
+    """A merge: it looks for masks on its input tensors, where Keras leaves them."""
+
+    def __init__(self, layer):
+        self.layer, self.mark = layer, _Mark(dtype=layer.dtype_policy, autocast=False, name="mark")
+
+    def masked(self, inputs, masks):
+        pairs = zip(inputs, masks, strict=True)
+        return self.layer([x if m is None else self.mark((x, m)) for x, m in pairs])
+
+
+class _Mark(keras.layers.Layer):
+    """A tensor and its mask to a tensor that carries it."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs):
+        return ops.copy(inputs[0])
+
+    def compute_mask(self, inputs, previous_mask):
+        return inputs[1]
 
 
 class Declared(PerStep):

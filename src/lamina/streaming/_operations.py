@@ -30,6 +30,8 @@ def operation_of(op, args, kwargs, outputs):
         )
     if rule is _reshape:
         return _reshape(op, args)
+    if rule is _add:
+        return Rewritten(_added), [_elementwise(op, args, kwargs, outputs)]
     axes = rule(op, args, kwargs, outputs)
     return PerStep(), axes if isinstance(axes, list) else [axes] * len(outputs)
 
@@ -59,6 +61,18 @@ def _elementwise(op, args, kwargs, outputs):
                 "Use a value for each feature, or a size of 1 in time.",
             )
     return tuple(axis + rank for axis in place)
+
+
+def _add(op, args, kwargs, outputs):
+    """Elementwise, by `_added`."""
+
+
+def _added(x1, x2):
+    """`ops.add`, which on TensorFlow takes a value for each row or step, such as (batch, 1, 1), for
+    a bias of the features where their number is the same (docs/keras-defects.md).
+    """
+    dtype = keras.backend.result_type(*(getattr(x, "dtype", type(x)) for x in (x1, x2)))
+    return ops.convert_to_tensor(x1, dtype) + ops.convert_to_tensor(x2, dtype)
 
 
 def _source(args):
@@ -184,7 +198,11 @@ def _get_item(op, args, kwargs, outputs):
             continue
         if axis in x.axes and k != slice(None):
             what = "time" if axis == x.axes[1] else "the batch"
-            raise Refused(f"it indexes {what}", "Slice the feature axes only: x[..., a:b].")
+            raise Refused(
+                f"it indexes {what}",
+                "Slice the feature axes only, x[..., a:b]. Use strides of a causal layer to keep "
+                "every n-th sample, lamina.Delay to look back.",
+            )
         places[axis] = out
         out += isinstance(k, slice)
         axis += 1
@@ -201,6 +219,22 @@ def _matmul(op, args, kwargs, outputs):
         if len(left.shape) == len(right.shape) and max(left.axes) < len(left.shape) - 2:
             return left.axes
     raise Refused("it multiplies over the time axis", "Multiply the last axis by a matrix.")
+
+
+def _dot(op, args, kwargs, outputs):
+    left, right = args
+    if not _is_timed(left) or len(np.shape(right)) > 2 or isinstance(right, Flow):
+        raise Refused("it multiplies over the time axis", "Multiply the last axis by a matrix.")
+    _apart(left, -1, "multiplies")
+    return left.axes
+
+
+def _normalized(op, args, kwargs, outputs):
+    x = _source(args[:1])
+    _apart(x, _axis_of(op, args, kwargs), "normalises")
+    if any(_is_timed(v) for v in tree.flatten((args[1:], kwargs))):
+        raise Refused("its scale has a time axis", "Use a scale for each feature.")
+    return x.axes
 
 
 def _is_timed(x):
@@ -265,7 +299,7 @@ def _reshape(op, args):
 
 # By the names of `keras.ops`.
 _ELEMENTWISE = """
-    absolute add angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and
+    absolute angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and
     bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor cast
     cbrt ceil celu clip conjugate copy cos cosh deg2rad divide divide_no_nan elu equal erf erfc
     erfinv exp exp2 expm1 fabs floor floor_divide fmax fmin fmod full_like gelu greater
@@ -283,13 +317,14 @@ _REDUCTIONS = """
     std sum var
 """
 _ALONG = """
-    argsort cumprod cumsum diff flip glu log_softmax nancumprod nancumsum normalize repeat roll sort
-    softmax sparsemax split
+    argsort array_split cumprod cumsum diff flip glu log_softmax nancumprod nancumsum normalize
+    repeat roll softmax sort sparsemax split
 """
 _RULES = {
     **dict.fromkeys(_ELEMENTWISE.split(), _elementwise),
     **dict.fromkeys(_REDUCTIONS.split(), _reduce),
     **dict.fromkeys(_ALONG.split(), _along),
+    "add": _add,
     "top_k": _last,
     "one_hot": _one_hot,
     "concatenate": _concatenate,
@@ -301,6 +336,10 @@ _RULES = {
     "moveaxis": _moveaxis,
     "get_item": _get_item,
     "matmul": _matmul,
+    "dot": _dot,
+    "unstack": _squeeze,
+    "layer_normalization": _normalized,
+    "rms_normalization": _normalized,
     "einsum": _einsum,
     "take": _take,
     "pad": _pad,
@@ -316,6 +355,11 @@ _CALLS = {
     "clip": lambda x: ops.clip(x, 0, 1),
     "moments": lambda x: ops.moments(x, -1),
     "split": lambda x: ops.split(x, 2, axis=-1),
+    "array_split": lambda x: ops.array_split(x, 2, axis=-1),
+    "unstack": lambda x: ops.unstack(x, axis=-1),
+    "dot": lambda x: ops.dot(x, np.eye(2)),
+    "layer_normalization": lambda x: ops.layer_normalization(x),
+    "rms_normalization": lambda x: ops.rms_normalization(x),
     "top_k": lambda x: ops.top_k(x, 1),
     "one_hot": lambda x: ops.one_hot(x, 2),
     "concatenate": lambda x: ops.concatenate([x, x]),

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from lamina._common import to_numpy
 from lamina.streaming._flow import Flow, delayed, multiplied
-from lamina.streaming._layers import node_of
-from lamina.streaming._nodes import Declared, PerStep
+from lamina.streaming._layers import node_of, refuse_known
+from lamina.streaming._nodes import Declared, Marked, PerStep
 from lamina.streaming._operations import operation_of
 from lamina.streaming._refused import Refused
 from lamina.streaming._walk import Ref, walk
@@ -66,13 +67,20 @@ class Plan:
         return {n.key: n.first for n in self.remembering() if (n.kind.stride, n.first) != (1, 0)}
 
     def fingerprint(self):
-        """Of what the state means: the layers, their order and their states' shapes."""
+        """Of what the state means: the layers, their order, reach, and shapes of state and weights.
+
+        Not of the values: a model trained further is the same model.
+        """
         state = self.initial_state(1)
         parts = [
             f"{k} {tuple(v.shape)} {keras.backend.standardize_dtype(v.dtype)}"
             for k, v in state.items()
         ]
-        parts += [f"{node.key} {type(node.op).__name__}" for node in self.nodes]
+        for node in self.nodes:
+            shapes = [tuple(w.shape) for w in getattr(node.op, "weights", ())]
+            kind = node.kind
+            reach = kind.receptive_field, kind.stride, kind.ratio
+            parts.append(f"{node.key} {type(node.op).__name__} {reach} {shapes}")
         parts += [f"{key} {first}" for key, first in self.initial_first().items()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -135,7 +143,8 @@ class Node:
 
     def __init__(self, call, key, kind, first):
         self.op, self.key, self.kind, self.first = call.op, key, kind, first
-        self.args, self.kwargs, self.outputs = call.args, call.kwargs, call.outputs
+        self.args, self.kwargs = _constants(call.args), _constants(call.kwargs)
+        self.outputs = call.outputs
         self.timed = []
         self.is_layer = isinstance(self.op, keras.layers.Layer)
         self.remembers = kind.remembers
@@ -162,6 +171,8 @@ class Node:
             found, new = self._step(args[0], mask if held else None, state, first)
         elif callable(self.kind):
             found = self.kind(args[0])
+        elif held and isinstance(self.kind, Marked):
+            found = self.kind.masked(args[0], mask)
         else:
             if held and "mask" in self.parameters:
                 kwargs["mask"] = mask
@@ -187,6 +198,15 @@ class Node:
     def _cast(self, x):
         floating = keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype))
         return ops.cast(x, self.op.compute_dtype) if floating else x
+
+
+def _constants(arguments):
+    """Constant tensors as NumPy arrays: TensorFlow would make them inputs of an ONNX file."""
+    if keras.backend.backend() != "tensorflow":
+        return arguments
+    return tree.map_structure(
+        lambda x: to_numpy(x) if ops.is_tensor(x) and not hasattr(x, "assign") else x, arguments
+    )
 
 
 def _filled(arguments, values):
@@ -252,6 +272,7 @@ def _layer(call, flows):
     extra = {k: v for k, v in call.kwargs.items() if k not in ("mask", "training")}
     extra = {k: v for k, v in extra.items() if v is not None}
     rest = [x for x in call.args[1:] if x is not None]
+    refuse_known(call.op)
     if (extra or rest) and not _constant(call.op, [extra, rest], flows):
         raise Refused(
             f"it is called with more than its input ({', '.join(extra) or 'several arguments'})",
@@ -289,7 +310,7 @@ def _timing(kind, flows):
             "Bring the branches to the same number of samples: the same strides and padding.",
         )
     before, lead = flows[0], flows[0].lead
-    if lead and (not kind.offset or lead > kind.offset):
+    if lead and not kind.lead and (not kind.offset or lead > kind.offset):
         raise Refused(
             f"the {lead} zeros before the sequence are not taken up by a window",
             f"Let a 'valid' convolution or pooling over {lead + 1} samples follow ZeroPadding1D "

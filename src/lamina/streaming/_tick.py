@@ -7,7 +7,7 @@ keeps the state of a layer whose input was not due.
 import keras
 from keras import ops, tree
 
-from lamina.streaming._nodes import Protocol, Recurrent
+from lamina.streaming._nodes import Marked, Protocol, Recurrent
 
 
 def can_tick(plan):
@@ -60,7 +60,7 @@ def _heeds(plan, ref):
         held = carry.intersection(node.timed)
         if not held or not isinstance(node.op, keras.layers.Layer):
             continue
-        if isinstance(node.kind, Protocol | Recurrent) or "mask" in node.parameters:
+        if isinstance(node.kind, Marked | Protocol | Recurrent) or "mask" in node.parameters:
             return True
         if node.op.supports_masking:
             carry |= set(node.outputs)

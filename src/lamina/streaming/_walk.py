@@ -124,7 +124,11 @@ class _Walker:
         return outputs
 
     def visit_model(self, path, model, args, kwargs):
-        given = [self.refs[id(x)] for x in tree.flatten(args[0])]
+        takes = tree.flatten(_ends(model, f"{path}/")[0])
+        given = [
+            self.enter(path, x, end.dtype)
+            for x, end in zip(tree.flatten(args[0]), takes, strict=True)
+        ]
         inside = self.open(model, f"{path}/", given)[1]
         spec = tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), inside)
         outputs = _Stand(spec)(*args, **kwargs)
@@ -132,6 +136,17 @@ class _Walker:
             self.refs[id(outer)] = self.refs[id(inner)]
             self.kept.append(outer)
         return outputs
+
+    def enter(self, path, tensor, dtype):
+        """The Ref of an input of a nested model, which casts what it is given to its own dtype."""
+        ref = self.refs[id(tensor)]
+        if keras.backend.standardize_dtype(tensor.dtype) == dtype:
+            return ref
+        start = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
+        cast = keras.Model(start, keras.ops.cast(start, dtype))
+        inside = self.name(cast.output)
+        self.calls.append(Call(cast.operations[-1], f"{path}/cast", (ref,), {}, [inside]))
+        return inside
 
     def refer(self, arguments):
         return tree.map_structure(lambda x: self.refs.get(id(x), x), arguments)
