@@ -36,7 +36,7 @@ class EdgeStream:
         self._fresh = [_repeated(s, batch_size) for s in note["state"]]
         self._fresh_counters = [np.asarray(c["initial"], "int32") for c in note["counters"]]
         # The quick way of `push`: one array of one sample, and as many samples out as in.
-        self._plain, self._dtype, self._advance = None, None, None
+        self._plain, self._dtype = None, None
         one = len(self._inputs) == len(self._outputs) == 1 and not self._fresh_counters
         if one and self._structures == (0, 0):
             self._plain = (batch_size, 1, *self._inputs[0]["shape"])

@@ -143,7 +143,8 @@ class Node:
 
     def __init__(self, call, key, kind, first):
         self.op, self.key, self.kind, self.first = call.op, key, kind, first
-        self.args, self.kwargs = _constants(call.args), _constants(call.kwargs)
+        self.args = _constants(call.args)
+        self.kwargs = {k: _constants(v) for k, v in call.kwargs.items()}
         self.outputs = call.outputs
         self.timed = []
         self.is_layer = isinstance(self.op, keras.layers.Layer)
@@ -202,11 +203,12 @@ class Node:
 
 def _constants(arguments):
     """Constant tensors as NumPy arrays: TensorFlow would make them inputs of an ONNX file."""
-    if keras.backend.backend() != "tensorflow":
-        return arguments
-    return tree.map_structure(
-        lambda x: to_numpy(x) if ops.is_tensor(x) and not hasattr(x, "assign") else x, arguments
-    )
+    frozen = keras.backend.backend() == "tensorflow"
+
+    def plain(x):
+        return to_numpy(x) if frozen and ops.is_tensor(x) and not hasattr(x, "assign") else x
+
+    return tree.map_structure(plain, arguments)
 
 
 def _filled(arguments, values):
