@@ -28,8 +28,10 @@ def names(quick):
     return pytest.mark.parametrize("name", marked)
 
 
-# Keras computes in float32 inside these on PyTorch, also of float64: matmul and normalisation.
-NARROW = {"residual", "gru", "branches"} if keras.backend.backend() == "torch" else set()
+# Keras computes in float32 inside these, also of float64: matmul and normalisation on PyTorch, tanh
+# on JAX.
+NARROW = {"torch": {"residual", "gru", "branches"}, "jax": {"raw_features"}}
+NARROW = NARROW.get(keras.backend.backend(), set())
 FLOAT64 = ["residual", *(pytest.param(n, marks=pytest.mark.slow) for n in EVERY_SAMPLE)]
 SPLITS = st.lists(st.integers(0, 6), min_size=1, max_size=6).filter(lambda split: sum(split) >= 8)
 

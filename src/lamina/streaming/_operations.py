@@ -71,6 +71,8 @@ def _added(x1, x2):
     """`ops.add`, which on TensorFlow takes a value for each row or step, such as (batch, 1, 1), for
     a bias of the features where their number is the same (docs/keras-defects.md).
     """
+    if keras.backend.backend() != "tensorflow":
+        return ops.add(x1, x2)
     dtype = keras.backend.result_type(*(getattr(x, "dtype", type(x)) for x in (x1, x2)))
     return ops.convert_to_tensor(x1, dtype) + ops.convert_to_tensor(x2, dtype)
 
