@@ -21,9 +21,7 @@ from lamina.streaming._nodes import (
     Rewritten,
     Window,
 )
-from lamina.streaming._refused import Refused
-
-_PROTOCOL = "write a layer with `initial_state` and `step` (docs/streaming.md)"
+from lamina.streaming._refused import PROTOCOL, Refused
 
 
 def node_of(layer, flows):
@@ -36,17 +34,10 @@ def node_of(layer, flows):
     return rule(layer, flows)
 
 
-def refuse_known(layer):
-    """Refuse a layer of which it is known what to use instead."""
-    name = keras.saving.get_registered_name(type(layer))
-    if found := REFUSALS.get(type(layer), REFUSALS.get(name)):
-        raise Refused(*found)
-
-
 def _own(layer):
     if isinstance(layer, keras.Model):
-        return f"Build it as a Functional or Sequential model, or {_PROTOCOL}."
-    return f"Use a layer of the table in docs/streaming.md, or {_PROTOCOL}."
+        return f"Build it as a Functional or Sequential model, or {PROTOCOL}."
+    return f"Use a layer of the table in docs/streaming.md, or {PROTOCOL}."
 
 
 def _protocol(layer):
@@ -384,46 +375,4 @@ RULES = {
     layers.SeparableConv1D: _convolution(_separable),
     layers.AveragePooling1D: _pooling(ops.average_pool),
     layers.MaxPooling1D: _pooling(ops.max_pool),
-}
-
-_WHOLE = "it needs the whole sequence"
-_CAUSAL_MEAN = (
-    "Use a causal average (ZeroPadding1D((window - 1, 0)) and AveragePooling1D(window, strides=1)) "
-    "or take the output before it."
-)
-_ATTENTION = ("it attends to every step", "Use a causal convolution or a recurrent layer.")
-REFUSALS = {
-    layers.Bidirectional: (
-        "it reads the sequence from both ends",
-        "Use its forward layer alone, with return_sequences=True.",
-    ),
-    layers.GlobalAveragePooling1D: (_WHOLE, _CAUSAL_MEAN),
-    layers.GlobalMaxPooling1D: (
-        _WHOLE,
-        "Use a causal maximum (ZeroPadding1D((window - 1, 0)) and MaxPooling1D(window, strides=1)) "
-        "or take the output before it.",
-    ),
-    layers.Attention: _ATTENTION,
-    layers.AdditiveAttention: _ATTENTION,
-    layers.MultiHeadAttention: _ATTENTION,
-    layers.GroupQueryAttention: _ATTENTION,
-    layers.GroupNormalization: (
-        "it normalises over time",
-        "Use LayerNormalization, which normalises each step.",
-    ),
-    layers.Flatten: (
-        "it joins time and features",
-        "Use Reshape((-1, features)) to flatten the features of each step.",
-    ),
-    layers.Dot: (
-        "it multiplies every step with every other",
-        "Use Multiply, and a sum over the features.",
-    ),
-    # By its name: the families do not import each other.
-    "lamina>IntermediateOutput": (
-        "the layer inside it is not a call of the model",
-        "Make both outputs of the model: keras.Model(inputs, [inner(x), x]), with the layer inside "
-        "(`.layer`) as `inner`.",
-    ),
-    layers.Lambda: ("its function is not known to stream", f"Use keras.ops, or {_PROTOCOL}."),
 }

@@ -10,10 +10,10 @@ from keras import ops, tree
 
 from lamina._common import to_numpy
 from lamina.streaming._flow import Flow, delayed, multiplied
-from lamina.streaming._layers import node_of, refuse_known
+from lamina.streaming._layers import node_of
 from lamina.streaming._nodes import Declared, Marked, PerStep
 from lamina.streaming._operations import operation_of
-from lamina.streaming._refused import Refused
+from lamina.streaming._refused import Refused, refuse_known
 from lamina.streaming._walk import Ref, walk
 
 
