@@ -1,7 +1,8 @@
 """`lamina detect` beside its peers, on real recordings: the tables of docs/detection.md.
 
     python -m benchmarks.detect_compare DATA [--table peers|seeds|alarms|ablation|leave-one-out]
-                                        [--only NAME ...] [--peers PYTHON] [--limit SECONDS]
+                                        [--only NAME ...] [--peers PYTHON] [--methods NAME ...]
+                                        [--limit SECONDS]
 
 DATA is the folder of recordings (mitdb, svdb, nab). Areas under ROC and average precisions are per
 beat for the ECG records with beat annotations (a beat's score: the maximum from 0.25 s before to
@@ -56,7 +57,7 @@ def peers(asked):
         took = time.perf_counter() - began
         v = judged(ours, score, volume)
         print_row(name, "lamina", "all", v.roc, v.ap, v.vus_pr, v.off, f"{took:.1f}", None, None)
-        for method in _detect_peers.PEERS:
+        for method in asked.methods:
             theirs, took = peer_score(method, learn, score, window, asked.peers, asked.limit)
             part = first(score, len(theirs))
             v, mine = judged(theirs, part, volume), judged(ours[: len(theirs)], part)
@@ -143,6 +144,7 @@ def main():
     parser.add_argument("--table", choices=TABLES, default="peers")
     parser.add_argument("--only", nargs="*", default=())
     parser.add_argument("--peers", default=sys.executable)
+    parser.add_argument("--methods", nargs="*", default=_detect_peers.PEERS)
     parser.add_argument("--limit", type=float, default=300)
     asked = parser.parse_args()
     TABLES[asked.table](asked)
