@@ -183,7 +183,7 @@ class Biquad(keras.layers.Layer):
             begin = segments.begins(reset, n, 1)
             first = segments.first_valid(begin, n, 1, state["started"], mask)
         offset = segments.at(seen, first)
-        before = 1 + ops.arange(n) < first[:, :n]
+        before = 1 + ops.arange(n, dtype="int32") < first[:, :n]
         x = ops.where(before[..., None], ops.zeros((), x.dtype), x - offset[:, :n])
         after = {"first": offset[:, -1], "started": first[:, -1] < 1 + n}
         return x, offset[:, :n], after
@@ -225,7 +225,7 @@ class Biquad(keras.layers.Layer):
 
 def _spoilt(x, n, y, state, reset):
     """`y` and `state`, NaN from the first value of `x` that is not finite to the next reset."""
-    places = 1 + ops.arange(n)[:, None]
+    places = 1 + ops.arange(n, dtype="int32")[:, None]
     last = segments.scan_time(ops.maximum, ops.where(ops.isfinite(x), 0, places), 0)
     spoilt = last > 0
     if reset is not None:

@@ -64,7 +64,7 @@ def _since_reset(x, epochs):
 
 def _toeplitz(impulse):
     length = impulse.shape[0]
-    lag = ops.arange(length)[:, None] - ops.arange(length)
+    lag = ops.arange(length, dtype="int32")[:, None] - ops.arange(length, dtype="int32")
     toeplitz = ops.take(impulse, ops.maximum(lag, 0), axis=0)
     return ops.where(lag >= 0, toeplitz, ops.zeros_like(toeplitz))
 

@@ -86,7 +86,7 @@ class FiniteMemory(keras.layers.Layer):
 
     def _from_seen(self, seen, n):
         """Outputs of the last n steps of `seen`."""
-        places = max(self.lags) + ops.arange(n)
+        places = max(self.lags) + ops.arange(n, dtype="int32")
 
         def taps(lags):
             return ops.take(seen, _back(places, lags), axis=1)
@@ -97,7 +97,7 @@ class FiniteMemory(keras.layers.Layer):
         """`seen` with, before the first valid sample of a row, that sample."""
         mask = segments.all_valid(seen[:, max(self.lags) :]) if mask is None else mask
         first = segments.first_valid_in_row(n, max(self.lags), started, mask)
-        before = ops.arange(ops.shape(seen)[1]) < first
+        before = ops.arange(ops.shape(seen)[1], dtype="int32") < first
         seen = ops.where(before[..., None], segments.at(seen, first), seen)
         return seen, first[:, 0] < max(self.lags) + n
 
@@ -112,14 +112,14 @@ class FiniteMemory(keras.layers.Layer):
             first = segments.first_valid(first, n, memory, state["started"], mask)
             fill = segments.at(seen, first)
             after["started"] = first[:, -1] < memory + n
-        places = memory + ops.arange(n)
+        places = memory + ops.arange(n, dtype="int32")
 
         def taps(lags):
             back = _back(places, lags)
             own = back >= first[:, :n, None]
             return ops.where(own[..., None], ops.take(seen, back, axis=1), fill[:, :n, None])
 
-        own = n + ops.arange(memory) >= first[:, -1:]
+        own = n + ops.arange(memory, dtype="int32") >= first[:, -1:]
         after["past"] = ops.where(own[..., None], seen[:, n:], fill[:, -1:])
         return self._from_taps(taps), after
 

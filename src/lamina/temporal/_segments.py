@@ -11,14 +11,14 @@ from lamina.temporal._scan import scan_time
 
 def begins(reset, n, memory):
     """The place where the row of each step last started anew; 0 if not in this block."""
-    places = memory + ops.arange(n + 1)
+    places = memory + ops.arange(n + 1, dtype="int32")
     return scan_time(ops.maximum, ops.where(_one_more(reset), places, 0), 0)
 
 
 def first_valid(begin, n, memory, started, mask):
     """The place of the first valid sample at or after each of `begin`; the end if there is none."""
     end = memory + n
-    valid = ops.where(_one_more(mask), memory + ops.arange(n + 1), end)
+    valid = ops.where(_one_more(mask), memory + ops.arange(n + 1, dtype="int32"), end)
     valid = ops.flip(scan_time(ops.minimum, ops.flip(valid, axis=1), end), axis=1)
     unbroken = ops.where(started[:, None], 0, valid[:, :1])
     here = ops.take_along_axis(valid, ops.maximum(begin - memory, 0), axis=1)
