@@ -11,6 +11,15 @@ from tests.support import all_close, as_list, functional_model, to_numpy_tree
 BY_NAME = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
+@pytest.fixture
+def in_float64():
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx(before)
+
+
 def public_layers():
     """Every layer class that `lamina` exports, aliases once."""
     exported = {name: getattr(lamina, name) for name in lamina.__all__}
@@ -50,6 +59,16 @@ def test_equals_its_oracle(row):
     assert len(result) == len(expected)
     for ours, theirs in zip(result, expected, strict=True):
         all_close(ours, theirs, row.tolerance)
+
+
+@pytest.mark.tensorflow  # the one that does not mix dtypes
+@BY_NAME
+def test_a_program_in_float64_can_use_it(row, in_float64):
+    layer, inputs = case(row)
+    first = keras.tree.flatten(layer(inputs))[0]
+    assert np.isfinite(keras.ops.convert_to_numpy(first)).any()
+    dtypes = [keras.backend.standardize_dtype(v.dtype) for v in (first, *layer.weights)]
+    assert "float32" not in dtypes
 
 
 @BY_NAME

@@ -69,7 +69,7 @@ class Spline(PerChannel):
         place = (inputs - self.low) * ((self.knots - 1) / (self.high - self.low))
         piece = ops.clip(ops.floor(place), 0, self.knots - 2)
         piece = ops.where(ops.isfinite(piece), piece, ops.zeros_like(piece))
-        first = ops.cast(piece, "int32") * channels + ops.arange(channels)
+        first = ops.cast(piece, "int32") * channels + ops.arange(channels, dtype="int32")
         left, right = ops.take(values, first), ops.take(values, first + channels)
         return left + (place - piece) * (right - left)
 
