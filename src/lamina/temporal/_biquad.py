@@ -11,7 +11,7 @@ from lamina.temporal import _blocks
 from lamina.temporal import _segments as segments
 from lamina.temporal import _state_space as state_space
 from lamina.temporal._design import check_finite, scipy_signal
-from lamina.temporal._inputs import check_features, mask_of, real_input
+from lamina.temporal._inputs import check_features, checked_initial, mask_of, real_input
 
 BLOCK = 128  # steps a matrix product takes at once
 LEVELS = 26  # doublings of the number of blocks
@@ -70,13 +70,8 @@ class Biquad(keras.layers.Layer):
     def __init__(self, sos, trainable=False, initial="zeros", **kwargs):
         super().__init__(trainable=trainable, **kwargs)
         self.sos = checked_sos(sos, trainable)
-        if initial not in ("zeros", "edge"):
-            raise ValueError(
-                '`initial` says what was before the first sample: "zeros", or "edge" for the '
-                f"first valid sample repeated. {received('initial', initial)}"
-            )
         self.learned = trainable
-        self.initial = initial
+        self.initial = checked_initial(initial)
         self.supports_masking = True
 
     @classmethod

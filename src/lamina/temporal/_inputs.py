@@ -25,6 +25,16 @@ def check_features(layer, input_shape) -> int:
     return shape[-1]
 
 
+def checked_initial(initial):
+    """`initial`, what was before the first sample, or a ValueError."""
+    if initial not in ("zeros", "edge"):
+        raise ValueError(
+            '`initial` says what was before the first sample: "zeros", or "edge" for the '
+            f"first valid sample repeated. {received('initial', initial)}"
+        )
+    return initial
+
+
 def real_input(layer, x):
     """`x` in the layer's compute dtype; integers and booleans are taken as numbers."""
     dtype = keras.backend.standardize_dtype(x.dtype)

@@ -3,9 +3,8 @@
 import keras
 from keras import ops
 
-from lamina._common import received
 from lamina.temporal import _segments as segments
-from lamina.temporal._inputs import check_features, mask_of, real_input
+from lamina.temporal._inputs import check_features, checked_initial, mask_of, real_input
 
 
 class FiniteMemory(keras.layers.Layer):
@@ -18,13 +17,8 @@ class FiniteMemory(keras.layers.Layer):
 
     def __init__(self, lags, initial="zeros", **kwargs):
         super().__init__(**kwargs)
-        if initial not in ("zeros", "edge"):
-            raise ValueError(
-                '`initial` says what was before the first sample: "zeros", or "edge" for the '
-                f"first valid sample repeated. {received('initial', initial)}"
-            )
         self.lags = lags
-        self.initial = initial
+        self.initial = checked_initial(initial)
         self.supports_masking = True
 
     @property
