@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina import GatedLagDense, LagDense, TemporalBlock, ThreePointDependency, Volterra
+from lamina import (
+    Biquad,
+    Delay,
+    GatedLagDense,
+    LagDense,
+    TemporalBlock,
+    ThreePointDependency,
+    Volterra,
+)
 from tests.support import all_close
 from tests.temporal.reference import alone, segments, slow, stream, to_numpy, whole
 
@@ -150,3 +158,18 @@ def test_quantize_int8_keeps_the_outputs_and_saves(make, tmp_path):
     np.testing.assert_array_equal(to_numpy(again(x)), after)
     layer = again.layers[-1]
     all_close(stream(layer, x, [7, 0, 1, 22]), after, 1e-6)
+
+
+REFUSING = {
+    **LAYERS,
+    "lags": lambda: LagDense(3, (0, 2)),
+    "delay": lambda: Delay(2, initial="edge"),
+    "biquad": lambda: Biquad([[1, 0, 0, 1, -0.5, 0]]),
+}
+
+
+@pytest.mark.parametrize("marks", ["mask", "reset"])
+@pytest.mark.parametrize("name", REFUSING)
+def test_marks_of_another_length_are_refused(name, marks):
+    with pytest.raises(ValueError, match=rf"`{marks}` must have the shape \(batch, time\)"):
+        REFUSING[name]()(np.zeros((2, 5, 4), "float32"), **{marks: np.ones((2, 4), "bool")})

@@ -11,7 +11,7 @@ from lamina.temporal import _blocks
 from lamina.temporal import _segments as segments
 from lamina.temporal import _state_space as state_space
 from lamina.temporal._design import check_finite, scipy_signal
-from lamina.temporal._inputs import check_features, checked_initial, mask_of, real_input
+from lamina.temporal._inputs import check_features, checked_initial, marks_of, mask_of, real_input
 
 BLOCK = 128  # steps a matrix product takes at once
 LEVELS = 26  # doublings of the number of blocks
@@ -140,11 +140,9 @@ class Biquad(keras.layers.Layer):
         n = ops.shape(x)[1]
         if isinstance(n, int) and n == 0:
             return x, state
+        mask, reset = marks_of("mask", mask, x), marks_of("reset", reset, x)
         if mask is not None:
-            mask = ops.cast(mask, "bool")
             x = ops.where(mask[..., None], x, ops.zeros((), x.dtype))
-        if reset is not None:
-            reset = ops.cast(reset, "bool")
         after, offset = {}, None
         if self.initial == "edge":
             x, offset, after = self._less_first(x, n, state, mask, reset)

@@ -48,6 +48,23 @@ def real_input(layer, x):
     return ops.cast(x, layer.compute_dtype)
 
 
+def marks_of(name, marks, x):
+    """`marks` `(batch, time)`, one for each step of `x`, as booleans; None stays None."""
+    if marks is None:
+        return None
+    marks = marks if hasattr(marks, "shape") else ops.convert_to_tensor(marks)
+    given, wanted = tuple(marks.shape), tuple(x.shape[:2])
+    fits = len(given) == 2 and all(
+        None in pair or pair[0] == pair[1] for pair in zip(given, wanted, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"`{name}` must have the shape (batch, time), one mark for each step: {wanted} here. "
+            f"{received(f'{name}.shape', given)}"
+        )
+    return ops.cast(marks, "bool")
+
+
 def mask_of(inputs):
     """The mask that Keras attached to `inputs`, if any.
 

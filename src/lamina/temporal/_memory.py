@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from lamina.temporal import _segments as segments
-from lamina.temporal._inputs import check_features, checked_initial, mask_of, real_input
+from lamina.temporal._inputs import check_features, checked_initial, marks_of, mask_of, real_input
 
 
 class FiniteMemory(keras.layers.Layer):
@@ -52,14 +52,13 @@ class FiniteMemory(keras.layers.Layer):
 
         `mask` and `reset` are `(batch, n)`. A true `reset` starts its row anew at that step.
         """
-        if mask is not None:
-            mask = ops.cast(mask, "bool")
+        mask, reset = marks_of("mask", mask, x), marks_of("reset", reset, x)
         x = _heard(real_input(self, x), mask)
         n = ops.shape(x)[1]
         seen = ops.concatenate([state["past"], x], axis=1)
         after = {}
         if reset is not None:
-            y, after = self._with_resets(seen, n, state, mask, ops.cast(reset, "bool"))
+            y, after = self._with_resets(seen, n, state, mask, reset)
         else:
             if self.initial == "edge":
                 seen, after["started"] = self._edge_before_first(seen, n, state["started"], mask)
@@ -69,6 +68,7 @@ class FiniteMemory(keras.layers.Layer):
     def call(self, inputs, mask=None, reset=None):
         mask = mask_of(inputs) if mask is None else mask
         if reset is None and self.initial == "zeros":
+            mask = marks_of("mask", mask, inputs)
             return _heard(self._from_start(_heard(real_input(self, inputs), mask)), mask)
         fresh = self.initial_state(ops.shape(inputs)[0])
         return self.step(inputs, fresh, mask, reset)[0]
@@ -122,7 +122,7 @@ def _heard(x, mask):
     """`x`, 0 where it is masked."""
     if mask is None:
         return x
-    return ops.where(ops.cast(mask, "bool")[..., None], x, ops.zeros((), x.dtype))
+    return ops.where(mask[..., None], x, ops.zeros((), x.dtype))
 
 
 def _back(places, lags):

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from lamina._common import positive_integer, received, register
-from lamina.temporal._inputs import check_features, mask_of, real_input
+from lamina.temporal._inputs import check_features, marks_of, mask_of, real_input
 from lamina.temporal._lag_dense import LagDense
 
 
@@ -135,8 +135,8 @@ class TemporalBlock(keras.layers.Layer):
         `mask` and `reset` are `(batch, n)`. A true `reset` starts its row anew at that step.
         """
         x = real_input(self, x)
+        mask = marks_of("mask", mask, x)
         if mask is not None:
-            mask = ops.cast(mask, "bool")
             x = ops.where(mask[..., None], x, ops.zeros((), x.dtype))
         if self.projection is not None:
             x = self.projection.step(x, self.projection.initial_state(ops.shape(x)[0]))[0]
