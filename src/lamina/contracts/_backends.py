@@ -1,5 +1,6 @@
 """The one room of the contracts that knows backends: gradients, compilation, raw variables."""
 
+import contextlib
 import sys
 
 import keras
@@ -36,6 +37,25 @@ def keeps_float64() -> bool:
     x = keras.ops.ones((1, 1), "float64")
     found = (keras.ops.matmul(x, x), keras.ops.tanh(x))
     return all(keras.backend.standardize_dtype(y.dtype) == "float64" for y in found)
+
+
+@contextlib.contextmanager
+def quick_compilation():
+    """JAX compiles every operation for every shape: here each runs once or twice.
+
+    What it compiles is kept by these settings, so the user's own code is not touched.
+    """
+    if BACKEND != "jax":
+        yield
+        return
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 def gradients(objective, variables, leaves):

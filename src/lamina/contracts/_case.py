@@ -123,8 +123,9 @@ class Case:
         if self.target.kind == "cell":
             return [inputs, self.cell_state(layer, inputs)], {}
         names = required_arguments(layer)
-        if len(names) > 1 and isinstance(inputs, dict) and set(names) <= set(inputs):
-            return [], dict(inputs)
+        if isinstance(inputs, dict) and len(inputs) > 1 and set(names) <= set(inputs):
+            if set(inputs) <= set(inspect.signature(layer.call).parameters):
+                return [], dict(inputs)
         if len(names) > 1 and isinstance(inputs, list | tuple) and len(inputs) == len(names):
             return list(inputs), {}
         return [inputs], {}
@@ -229,11 +230,11 @@ def repeats(case, layer, training):
 
 def required_arguments(layer):
     """Names of `call`'s arguments that have no default: its tensors."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [
         p.name
         for p in inspect.signature(layer.call).parameters.values()
-        if p.kind in kinds and p.default is p.empty and p.name not in ("training", "mask")
+        if p.kind not in several and p.default is p.empty and p.name not in ("training", "mask")
     ]
 
 

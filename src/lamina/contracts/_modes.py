@@ -12,7 +12,14 @@ from lamina.contracts._backends import (
     random_ops_of_graph,
     variables_of,
 )
-from lamina.contracts._case import layer_code, put_back, repeats, seed_host, state_of
+from lamina.contracts._case import (
+    layer_code,
+    perturb_weights,
+    put_back,
+    repeats,
+    seed_host,
+    state_of,
+)
 from lamina.contracts._compare import as_array, difference, leaves
 from lamina.contracts._contract import advice, broken, contract, skipped
 from lamina.contracts._inputs import vary
@@ -171,23 +178,39 @@ def values(layer):
 
 
 def _compiled_pair(case, layer, training, jit):
-    """Outputs and variables of an eager and of a compiled call, from one state."""
+    """Outputs and variables of an eager and of a compiled call, from one state.
+
+    Compiled first: what a layer keeps from tracing breaks its next call.
+    """
     state = state_of(layer)
-    seed_host()
-    eager = raw(case, layer, training)
-    after = values(layer)
-    put_back(state)
     seed_host()
     run = compiled(layer, lambda tree: case.apply(layer, tree, training), jit)
     with layer_code(f"calling it {'under XLA (jit)' if jit else 'in a graph'}"):
         graph = leaves(run(case.tensors()))
     later = values(layer)
     put_back(state)
+    seed_host()
+    with layer_code("calling it in eager code after a compiled call"):
+        eager = leaves(case.apply(layer, case.tensors(), training))
+    after = values(layer)
+    put_back(state)
     return (eager, graph), (after, later)
 
 
-def _compiled_break(case, jit):
-    layer = case.ready(perturb=True)
+def _never_called(case):
+    """A layer that is built by symbolic inputs alone, where that makes all of its variables."""
+    called, layer = case.ready(perturb=True), case.fresh()
+    try:
+        case.functional(layer, case.batch)
+    except Exception:
+        return called
+    if len(state_of(layer)) != len(state_of(called)):
+        return called
+    perturb_weights(layer)
+    return layer
+
+
+def _compiled_break(case, layer, jit):
     for training in (False, True):
         outputs, variables = _compiled_pair(case, layer, training, jit)
         with random_draws() as draws:
@@ -214,7 +237,7 @@ def eager_and_graph_agree(case):
         return skipped(f"{BACKEND} runs eagerly")
     if BACKEND == "jax" and not case.traits.jit:
         return skipped("the trait `jit` says that it cannot be compiled")
-    return _compiled_break(case, jit=BACKEND == "jax")
+    return _compiled_break(case, _never_called(case), jit=BACKEND == "jax")
 
 
 @contract("compile.jit", excused_by="jit", slow=True, follows=("state.no_python_mutation",))
@@ -224,7 +247,7 @@ def compiles_under_xla(case):
         return skipped("the trait `jit` says that it cannot be compiled")
     if not can_compile():
         return skipped(f"not compiled on {BACKEND}")
-    return _compiled_break(case, jit=True)
+    return _compiled_break(case, case.ready(perturb=True), jit=True)
 
 
 @contract("random.fresh")

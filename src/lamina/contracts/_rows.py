@@ -25,7 +25,11 @@ def _batch_axes(case, arrays):
     return found
 
 
-@contract("batch.independent", excused_by="batch_coupled", follows=("shape.batch_axis",))
+@contract(
+    "batch.independent",
+    excused_by="batch_coupled",
+    follows=("shape.batch_axis", "state.no_python_mutation"),
+)
 def rows_do_not_see_each_other(case):
     """Changing every other row leaves a row's output as it was."""
     if case.traits.batch_coupled == "always":

@@ -10,7 +10,7 @@ import warnings
 import keras
 import numpy as np
 
-from lamina.contracts._backends import BACKEND
+from lamina.contracts._backends import BACKEND, quick_compilation
 from lamina.contracts._watch import patched
 
 
@@ -25,6 +25,7 @@ def sandbox():
         warnings.simplefilter("ignore")
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        stack.enter_context(quick_compilation())
         stack.enter_context(_own_generators())
         stack.enter_context(_quiet_tensorflow_seed())
         stack.enter_context(_half_precision_weights_drawn_in_float32())

@@ -275,8 +275,10 @@ def _print(value, depth):
         return ("list", [_print(v, depth - 1) for v in value])
     if isinstance(value, set | frozenset):
         return ("set", sorted(repr(v) for v in value))
-    if type(value).__module__.startswith("keras") or not hasattr(value, "__dict__"):
+    if type(value).__module__.startswith("keras"):
         return type(value).__name__
+    if not hasattr(value, "__dict__"):
+        return repr(value)[:1000]  # Counters, queues: what they show is their state.
     return (type(value).__name__, [(k, _print(v, depth - 1)) for k, v in vars(value).items()])
 
 

@@ -1,5 +1,7 @@
 """Bugs of inference against training, randomness, or compilation."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -255,3 +257,15 @@ class NpInside(Plain):
             )
             + x
         )
+
+
+@bug("mode.eager_equals_graph", x=rnd(3, 6, 4))
+class KeepsWhatItTraced(Plain):
+    """A tensor of a compiled call is used again in an eager one."""
+
+    @functools.lru_cache  # noqa: B019
+    def steps(self, count):
+        return ops.cast(ops.arange(count), "float32")[None, :, None] * 0.1
+
+    def call(self, x):
+        return x + ops.cast(self.steps(x.shape[1]), x.dtype)

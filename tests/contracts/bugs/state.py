@@ -1,5 +1,7 @@
 """Bugs of their weights, Python state, losses or inputs."""
 
+import itertools
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -352,3 +354,15 @@ class SortsList(layers.Layer):
 class HandsToNumpy(Plain):
     def call(self, x):
         return ops.convert_to_tensor(np.tanh(x))
+
+
+@bug("state.no_python_mutation", x=rnd(2, 4))
+class CountsOn(Plain):
+    """Its counter has no attributes of its own."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = itertools.count(1)
+
+    def call(self, x):
+        return x / next(self.calls)

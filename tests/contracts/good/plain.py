@@ -450,3 +450,26 @@ class WeightOnTheLeft(layers.Layer):
     def call(self, x):
         w = ops.cast(self.w, self.compute_dtype)
         return ops.where(w < x, w * x, w - x)
+
+
+@good({"x": rnd(3, 6, 4), "context": rnd(3, 2)})
+class KeywordOnly(layers.Layer):
+    def build(self, x_shape, context_shape):
+        self.w = self.add_weight(shape=(context_shape[-1], x_shape[-1]), name="w")
+
+    def call(self, x, *, context):
+        return x + ops.matmul(context, self.w)[:, None]
+
+
+@good({"x": rnd(3, 6, 4), "context": rnd(3, 2)})
+class OptionalContext(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(4, dtype=self.dtype_policy)
+
+    def build(self, x_shape, context_shape=None):
+        if context_shape is not None:
+            self.dense.build(context_shape)
+
+    def call(self, x, context=None):
+        return x if context is None else x + self.dense(context)[:, None]
