@@ -15,6 +15,7 @@ from tests.contracts.good import GOOD
 SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "layer-cases"
 # Other backends run these eagerly, or know every length when they compile: there they work.
 TENSORFLOW_ONLY = {
+    "BatchArithmetic",
     "BranchesOnData",
     "ForTime",
     "LoopBatch",
