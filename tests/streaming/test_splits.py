@@ -32,6 +32,8 @@ def names(quick):
 # on JAX.
 NARROW = {"torch": {"residual", "gru", "branches"}, "jax": {"raw_features"}}
 NARROW = NARROW.get(keras.backend.backend(), set())
+# Keras on JAX cannot mask a cell whose output is not its state (docs/keras-defects.md).
+MASKLESS = {"own_cell"} if keras.backend.backend() == "jax" else set()
 FLOAT64 = ["residual", *(pytest.param(n, marks=pytest.mark.slow) for n in EVERY_SAMPLE)]
 SPLITS = st.lists(st.integers(0, 6), min_size=1, max_size=6).filter(lambda split: sum(split) >= 8)
 
@@ -112,11 +114,10 @@ def test_any_split_gives_the_whole_with_and_without_masks(name, split, seed):
     rng = np.random.default_rng(seed)
     model = randomise(ALL[name](), rng)
     x, mask = inputs_of(model, rng, 3, sum(split)), rng.random((3, sum(split))) > 0.3
-    with arithmetic():
-        plain = pushed(lamina.Stream(model, 3), model, x, split)
-        masked = pushed(lamina.Stream(model, 3), model, x, split, mask)
-    assert_equal(plain, whole(model, x))
-    assert_equal(masked, whole(model, x, mask))
+    for marks in [None] if name in MASKLESS else [None, mask]:
+        with arithmetic():
+            got = pushed(lamina.Stream(model, 3), model, x, split, marks)
+        assert_equal(got, whole(model, x, marks))
 
 
 @pytest.mark.parametrize("name", FLOAT64)
