@@ -24,6 +24,16 @@ def take_rows(table, index):
     return ops.take(table, index, axis=0)
 
 
+def to_end(index, wrong, size):
+    """int32 `index` with `size` where it is `wrong`: outside `0 .. size - 1`."""
+    if keras.backend.backend() != "tensorflow" or is_exporting():
+        return ops.where(wrong, size, index)
+    import tensorflow as tf
+
+    # One pass instead of four: as an unsigned number a negative one is large.
+    return tf.bitcast(tf.minimum(tf.bitcast(index, "uint32"), size), "int32")
+
+
 def product(rows, matrix):
     """`rows` `(..., n, i)` times `matrix` `(i, j)` or one for each, in their own precision."""
     if keras.backend.backend() == "torch":

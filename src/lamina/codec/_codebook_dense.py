@@ -4,15 +4,20 @@ import keras
 from keras import ops
 
 from lamina._common import is_exporting, positive_integer, received, register
-from lamina._common._fast import island, product
+from lamina._common._fast import island, product, whole
 from lamina.codec._codebook_decoder import CodebookDecoder
 from lamina.codec._codes import CodeLayer
 from lamina.codec._product_decoder import ProductDecoder
 from lamina.codec._residual_decoder import ResidualDecoder
-from lamina.codec._stages import add_stages, projected
+from lamina.codec._stages import add_stages, add_stages_at_once, join_stages, projected
 
 # Beyond so many units a table of outputs no longer fits the caches: decoding is as fast.
 _MOST_UNITS = 512
+# With so many vectors for each entry of a codebook a table of outputs pays.
+_TIMES = 4
+# Up to so many, XLA makes vector instructions of one sum over the stages, but not of a chain; with
+# more units it is the chain that is faster, up to twenty times.
+_FEW_UNITS = 8
 
 
 @register
@@ -22,9 +27,9 @@ class CodebookDense(CodeLayer):
         y = activation(decode(codes) @ kernel + bias)
           = activation(sum_m table_m[codes[..., m]] + bias),      table_m = codebook_m @ kernel_m
 
-    At inference the codebooks are multiplied instead of the vectors, whenever there are more
-    vectors than codebook entries and at most 512 units; else, in training, in exports and on
-    PyTorch the codes are decoded and multiplied. Both give the same up to rounding.
+    At inference the codebooks are multiplied instead of the vectors, whenever there are at least
+    four times as many vectors as entries in a codebook and at most 512 units; else, in training, in
+    exports and on PyTorch the codes are decoded and multiplied. Both give the same up to rounding.
 
     Args:
         units: Size of the output.
@@ -117,29 +122,27 @@ class CodebookDense(CodeLayer):
         codes, dtype, skip = self.decoder.rows(inputs, mask)
         sizes = self.decoder.sizes[: codes.shape[1]]
 
-        def folded():
-            turned = kernel
-            if getattr(self.decoder, "rotation", None) is not None:
-                rotation = ops.cast(self.decoder.rotation, self.compute_dtype)
-                turned = product(rotation, kernel)
-            count = len(sizes) if isinstance(self.decoder, ProductDecoder) else 1
-            tables = self.decoder.tables()
-            if isinstance(self.decoder, ResidualDecoder):
-                tables = tables[: len(sizes)]
-            # A layer may own weights, which a compiled function would keep as they were.
-            outside = isinstance(self.activation, keras.layers.Layer)
-            inside = keras.activations.linear if outside else self.activation
-            policy = self.decoder.out_of_range
-            y = _folded(codes, tables, sizes, turned, bias, inside, count, dtype, policy, skip)
+        def by(core):
+            y = core(codes, *self._others(sizes, kernel, bias), dtype, skip)
             y = ops.reshape(y, (*_lead(self.decoder, inputs), self.units))
-            return self.activation(y) if outside else y
+            return self.activation(y) if _owns_weights(self.activation) else y
 
-        count = ops.shape(codes)[0]
-        if isinstance(count, int):
-            return folded() if count >= max(sizes) else self._decoded(inputs, mask, kernel, bias)
-        return ops.cond(
-            count >= max(sizes), folded, lambda: self._decoded(inputs, mask, kernel, bias)
-        )
+        many = ops.shape(codes)[0] >= _TIMES * max(sizes)
+        if isinstance(many, bool):
+            return by(_folded if many else _multiplied)
+        return ops.cond(many, lambda: by(_folded), lambda: by(_multiplied))
+
+    def _others(self, sizes, kernel, bias):
+        """What the compiled functions take beside the codes."""
+        if getattr(self.decoder, "rotation", None) is not None:
+            kernel = product(ops.cast(self.decoder.rotation, self.compute_dtype), kernel)
+        count = len(sizes) if isinstance(self.decoder, ProductDecoder) else 1
+        tables = self.decoder.tables()
+        if isinstance(self.decoder, ResidualDecoder):
+            tables = tables[: len(sizes)]
+        own = _owns_weights(self.activation)
+        inside = keras.activations.linear if own else self.activation
+        return tables, sizes, kernel, bias, inside, count, self.decoder.out_of_range
 
     def compute_output_shape(self, input_shape):
         return (*self.decoder.compute_output_shape(input_shape)[:-1], self.units)
@@ -184,8 +187,13 @@ def _lead(decoder, inputs):
     return shape
 
 
+def _owns_weights(activation):
+    """May it? A compiled function would keep them as they were."""
+    return isinstance(activation, keras.layers.Layer)
+
+
 @island
-def _folded(codes, tables, sizes, kernel, bias, activation, count, dtype, policy, skip):
+def _folded(codes, tables, sizes, kernel, bias, activation, count, policy, dtype, skip):
     """`count` parts of a vector lie side by side; each meets its own rows of the kernel."""
     kernels = ops.reshape(kernel, (count, -1, kernel.shape[1]))
     products = []
@@ -193,8 +201,18 @@ def _folded(codes, tables, sizes, kernel, bias, activation, count, dtype, policy
         table = ops.cast(projected(table), kernel.dtype)
         parts = ops.reshape(table, (count, -1, table.shape[1]))
         products.append(ops.reshape(product(parts, kernels), (-1, kernel.shape[1])))
-    y = add_stages(codes, products, sizes, dtype, policy, skip)
+    add = add_stages_at_once if kernel.shape[1] <= _FEW_UNITS else add_stages
+    y = add(codes, products, sizes, dtype, policy, skip)
     return _activated(y, bias, activation)
+
+
+@whole
+def _multiplied(codes, tables, sizes, kernel, bias, activation, count, policy, dtype, skip):
+    """The same by decoding, for few codes: the call of an island costs more than they do."""
+    tables = [ops.cast(projected(table), kernel.dtype) for table in tables]
+    join = add_stages if count == 1 else join_stages
+    vectors = join(codes, tables, sizes, dtype, policy, skip)
+    return _activated(product(vectors, kernel), bias, activation)
 
 
 def _activated(y, bias, activation):

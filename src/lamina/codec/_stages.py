@@ -25,8 +25,7 @@ def sum_of_stages(codes, tables, sizes, dtype, policy, skip):
 @island
 def stages_side_by_side(codes, tables, sizes, dtype, policy, skip):
     """Codes `(n, stages)` -> `(n, stages * D)`."""
-    flat, index = _one_table(codes, tables, sizes, dtype, policy, skip)
-    return ops.reshape(take_rows(flat, index), (-1, len(sizes) * flat.shape[1]))
+    return join_stages(codes, tables, sizes, dtype, policy, skip)
 
 
 def add_stages(codes, tables, sizes, dtype, policy, skip):
@@ -37,8 +36,20 @@ def add_stages(codes, tables, sizes, dtype, policy, skip):
     return total
 
 
+def add_stages_at_once(codes, tables, sizes, dtype, policy, skip):
+    """The same in an order that is not promised."""
+    flat, index = _one_table(codes, tables, sizes, dtype, policy, skip)
+    return ops.sum(take_rows(flat, index), axis=1)
+
+
+def join_stages(codes, tables, sizes, dtype, policy, skip):
+    flat, index = _one_table(codes, tables, sizes, dtype, policy, skip)
+    return ops.reshape(take_rows(flat, index), (-1, len(sizes) * flat.shape[1]))
+
+
 def _one_table(codes, tables, sizes, dtype, policy, skip):
-    """All tables in one, with a row of NaN and a row of zeros at its end, and the indices into it.
+    """All tables in one, with a row of NaN and a row of zeros at its end if codes may need them,
+    and the indices into it.
 
     A pass over the indices is cheaper than one over the values, many times as large.
     """
@@ -49,6 +60,7 @@ def _one_table(codes, tables, sizes, dtype, policy, skip):
     starts, ends = (ops.convert_to_tensor(x, "int32") for x in (starts, sizes))
     codes = ops.cast(codes, "int32")
     index = codes + starts
+    wrong = None
     if policy == "clip":
         index = ops.minimum(ops.maximum(codes, 0), ends - 1) + starts
     elif (wrong := outside(codes, int(sizes.min()), dtype)) is not None:
@@ -57,6 +69,8 @@ def _one_table(codes, tables, sizes, dtype, policy, skip):
         index = ops.where(wrong, zero if policy == "zero" else nan, index)
     if skip is not None:
         index = ops.where(ops.equal(codes, skip), zero, index)
+    if wrong is None and skip is None:
+        return ops.concatenate(tables, axis=0) if len(tables) > 1 else tables[0], index
     # An integer table never uses the first: its layer has refused to be compiled.
     first = float("nan") if keras.backend.is_float_dtype(tables[0].dtype) else 0
     extra = [ops.full((1, tables[0].shape[1]), x, tables[0].dtype) for x in (first, 0)]

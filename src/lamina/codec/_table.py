@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import is_concrete, received, to_numpy
-from lamina._common._fast import take_rows, whole
+from lamina._common._fast import take_rows, to_end, whole
 from lamina.codec._codes import outside
 
 # A table of up to this many numbers is copied with rows for NaN and zero at its end, which costs
@@ -74,8 +74,10 @@ def rows(table, index, dtype, policy, skip=None):
     if not special:
         return take_rows(table, index)
     if int(np.prod(table.shape)) <= _SMALL:
-        for number, (where, _) in enumerate(special):
-            index = ops.where(where, size + number, index)
+        if wrong is not None:
+            index = to_end(index, wrong, size)
+        if skip is not None:
+            index = ops.where(skip, size + len(special) - 1, index)
         extra = [ops.full((1, *table.shape[1:]), f, table.dtype) for _, f in special]
         return take_rows(ops.concatenate([table, *extra], axis=0), index)
     for where, _ in special:
