@@ -1,10 +1,14 @@
 """Forward pass and training step of the quantizers, beside vector-quantize-pytorch.
 
-    python -m benchmarks.quantize --peer-python PYTHON
+    python -m benchmarks.quantize [--peer-python PYTHON]
+    python -m benchmarks.quantize --ablation vqvae_images | rvq_signal [--seeds 3]
 
 PYTHON is an interpreter that has torch and vector-quantize-pytorch; it runs in a process of its
 own. Without it only our figures are printed. A training step is the forward pass with the table's
 update and the gradient of sum(output) + loss for the input.
+
+The ablation trains the model of an example from several seeds, each time with one of the layer's
+three means against unused codes taken away, and naively: with all three.
 """
 
 import argparse
@@ -22,6 +26,14 @@ WORK = {
     "RVQ 8192x64, 4 x 256 codes": (8192, 64, [256] * 4),
 }
 REPEATS = 9
+
+WITHOUT = {
+    "as it comes": {},
+    "random start": {"start": "uniform"},
+    "rows by the gradient": {"update": "gradient"},
+    "no revival": {"revive_below": 0.0},
+}
+WITHOUT["naive: all three"] = {k: v for options in WITHOUT.values() for k, v in options.items()}
 
 
 def median_ms(call):
@@ -105,10 +117,49 @@ def peer(python):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def ablation(example, seeds):
+    """Print error and usage on data that were not trained on, mean (smallest..largest)."""
+    import keras
+
+    runs = {"vqvae_images": vqvae_images_run, "rvq_signal": rvq_signal_run}
+    for name, options in WITHOUT.items():
+        results = []
+        for seed in range(1, seeds + 1):
+            keras.utils.set_random_seed(seed)
+            results.append(runs[example](seed, options))
+        columns = zip(*results, strict=True)
+        shown = (f"{np.mean(c):.4f} ({min(c):.4f}..{max(c):.4f})" for c in columns)
+        print(f"{example:14}{name:22}" + "   ".join(shown), flush=True)
+
+
+def vqvae_images_run(seed, options):
+    """(RMSE, usage) of the VQ-VAE."""
+    from examples import vqvae_images as example
+
+    model = example.train(example.training_crops(6000), 8, seed, **options)
+    error, hits = example.measured(model, example.unseen_crops())
+    return error, float(np.mean(hits > 0))
+
+
+def rvq_signal_run(seed, options):
+    """(RMSE in mmHg, usage) of the residual autoencoder, all stages passed in training."""
+    from examples import rvq_signal as example
+
+    x, unseen, (_, scale) = example.data(2000)
+    rebuilt, hits = example.measured(example.train(x, 15, seed, **options), unseen)
+    error = scale * np.sqrt(np.mean((rebuilt[-1] - unseen) ** 2))
+    return float(error), float(np.mean(hits > 0))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer-python")
+    parser.add_argument("--ablation", choices=["vqvae_images", "rvq_signal"])
+    parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
+    if arguments.ablation:
+        ablation(arguments.ablation, arguments.seeds)
+        return
     theirs = peer(arguments.peer_python) if arguments.peer_python else {}
     plain, jit = ours(False), ours(True)
     print(f"{'work':28}{'':10}{'ours':>10}{'ours, XLA':>12}{'peer':>10}   peer / ours")

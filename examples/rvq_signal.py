@@ -52,9 +52,9 @@ def autoencoder(quantizer):
     return keras.Model(inputs, conv(1, 3, activation=None)(x))
 
 
-def train(x, epochs, **options):
+def train(x, epochs, seed=1, **options):
     """The autoencoder after `fit`."""
-    quantizer = lamina.ResidualVectorQuantizer(SIZES, seed=1, name="rvq", **options)
+    quantizer = lamina.ResidualVectorQuantizer(SIZES, seed=seed, name="rvq", **options)
     model = autoencoder(quantizer)
     model.compile(keras.optimizers.Adam(2e-3), "mse")
     model.fit(x, x, batch_size=32, epochs=epochs, callbacks=[lamina.CodebookMonitor()], verbose=2)
@@ -106,13 +106,18 @@ def draw(x, results, path):
     pyplot.close(figure)
 
 
-def main(epochs=15, count=2000, out="out/rvq"):
-    keras.utils.set_random_seed(0)
+def data(count):
+    """Windows of the first half, of the second, and the (mean, scale) that they were freed of."""
     pressure, rng = recording(), np.random.default_rng(0)
     half = len(pressure) // 2
     mean, scale = pressure[:half].mean(), pressure[:half].std()
     x = windows((pressure[:half] - mean) / scale, count, rng)
-    unseen = windows((pressure[half:] - mean) / scale, 400, rng)
+    return x, windows((pressure[half:] - mean) / scale, 400, rng), (mean, scale)
+
+
+def main(epochs=15, count=2000, out="out/rvq"):
+    keras.utils.set_random_seed(0)
+    x, unseen, (mean, scale) = data(count)
     results = {}
     for name, options in (("lamina", dict(stage_dropout=0.5)), ("naive", NAIVE)):
         rebuilt, hits = measured(train(x, epochs, **options), unseen)

@@ -72,9 +72,9 @@ def autoencoder(quantizer):
     return keras.Model(inputs, outputs)
 
 
-def train(x, epochs, **options):
+def train(x, epochs, seed=1, **options):
     """The autoencoder after `fit`."""
-    quantizer = lamina.VectorQuantizer(CODES, seed=1, name="vq", **options)
+    quantizer = lamina.VectorQuantizer(CODES, seed=seed, name="vq", **options)
     model = autoencoder(quantizer)
     model.compile(keras.optimizers.Adam(2e-3), "mse")
     model.fit(x, x, batch_size=64, epochs=epochs, callbacks=[lamina.CodebookMonitor()], verbose=2)
@@ -123,10 +123,15 @@ def draw(models, results, path):
     pyplot.close(figure)
 
 
+def unseen_crops():
+    """Crops of the held-out bands."""
+    return crops([held_out(image) for image in photographs()], 600, seed=1)
+
+
 def main(epochs=8, count=6000, out="out/vqvae"):
     keras.utils.set_random_seed(0)
     x = training_crops(count)
-    unseen = crops([held_out(image) for image in photographs()], 600, seed=1)
+    unseen = unseen_crops()
     models, results = {}, {}
     for name, options in (("lamina", {}), ("naive", NAIVE)):
         models[name] = train(x, epochs, **options)

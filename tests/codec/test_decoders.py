@@ -278,23 +278,6 @@ def test_encoders_undo_decoders(seed):
     assert np.array_equal(palette.encode(numpy(palette(codes))), codes)
 
 
-@pytest.mark.parametrize("count", [3, 700])
-@pytest.mark.parametrize("kind", ["product", *slow("residual", "codebook")])
-def test_dense_on_codes_equals_decode_and_dense(kind, count, rng):
-    decoder, stages = {
-        "product": (lamina.ProductDecoder(PRODUCT), 4),
-        "residual": (lamina.ResidualDecoder(RAGGED), 3),
-        "codebook": (lamina.CodebookDecoder(RAGGED[0]), None),
-    }[kind]
-    codes = rng.integers(0, 5, (count, stages) if stages else (count,), "int32")
-    layer = lamina.CodebookDense(9, decoder, activation="relu")
-    y = compiled(layer, codes) if layer.built else numpy(layer(codes))
-    kernel, bias = numpy(layer.kernel.value), numpy(layer.bias.value)
-    want = np.maximum(numpy(decoder(codes)) @ kernel + bias, 0)
-    np.testing.assert_allclose(y, want, atol=1e-6 * np.abs(want).max())
-    np.testing.assert_allclose(compiled(layer, codes), want, atol=1e-6 * np.abs(want).max())
-
-
 @pytest.mark.parametrize("bits", [0, 25, 2.5])
 def test_bits_that_cannot_be_are_errors(bits):
     with pytest.raises(ValueError, match="`bits` must be"):

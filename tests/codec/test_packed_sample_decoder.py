@@ -74,6 +74,16 @@ def test_real_record_in_physical_units(recordings):
     assert np.array_equal(shared, y)
 
 
+def test_gain_and_baseline_keep_float64(rng):
+    """They were rounded to float32 on the way."""
+    samples = rng.integers(-2000, 2000, (1, 20, 2))
+    decoder = PackedSampleDecoder(212, 2, dtype="float64")
+    gain, baseline = np.array([200.1, 1 / 3]), np.array([0.123456789012345, -7.7])
+    y = numpy(decoder(decoder.encode(samples), gain=gain, baseline=baseline))
+    assert y.dtype == np.float64
+    np.testing.assert_allclose(y, (samples - baseline) / gain, rtol=1e-15)
+
+
 @given(st.data())
 def test_encode_then_decode_gives_the_samples(data):
     format = data.draw(st.sampled_from(sorted(FORMATS)))
