@@ -465,3 +465,17 @@ def test_names_build_a_model_and_refuse_inputs_of_another_structure(rng):
     )
     with pytest.raises(ValueError, match="cannot be called on `inputs`"):
         tap_names(model, {"x": np.ones((2, 5)), "z": np.ones((2, 1))})
+
+
+@pytest.mark.parametrize("nested", [lambda x: {"x": x}, lambda x: [x, x]], ids=["dict", "list"])
+def test_inputs_of_another_structure_are_told_in_terms_of_the_model(nested, rng):
+    model, x = net(rng)
+    inputs = nested(x)
+    looking = [
+        lambda x: Tapped(model, "norm")(x),
+        lambda x: lamina.tap_summary(model, x),
+        lambda x: lamina.tap_gradients(model, "norm", x, lambda y: y["a"]),
+    ]
+    for look in looking:
+        with pytest.raises(ValueError, match="`inputs` must have the structure that net"):
+            look(inputs)

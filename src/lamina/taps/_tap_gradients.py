@@ -6,6 +6,7 @@ from keras import ops
 from lamina._common import gradient
 from lamina.taps._build import symbolic
 from lamina.taps._capture import capture
+from lamina.taps._inputs import inputs_for
 from lamina.taps._paths import check_model
 from lamina.taps._state import isolated
 from lamina.taps._tap import as_taps
@@ -50,7 +51,7 @@ def tap_gradients(model, taps, inputs, score, training=False):
     inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
 
     def run(inputs, modify=None):
-        with capture(model, taps, modify) as seen:
+        with capture(model, taps, modify) as seen, inputs_for(model, inputs):
             output = model(inputs, training=training)
         return output, dict(seen)
 

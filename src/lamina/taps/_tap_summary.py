@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from lamina.taps._inputs import inputs_for
 from lamina.taps._paths import check_model
 from lamina.taps._recorder import Recorder, reachable
 from lamina.taps._state import isolated
@@ -114,7 +115,8 @@ def tap_summary(model, inputs, training=False):
     check_model(model)
     inputs = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
     if not model.built:
-        model(inputs, training=training)
+        with inputs_for(model, inputs):
+            model(inputs, training=training)
     lines = {path: TapLine(path, type(layer).__name__) for path, layer in reachable(model).items()}
     guilty = []
 
@@ -125,7 +127,7 @@ def tap_summary(model, inputs, training=False):
         if lines[path].nans > nans and not _has_nan(arguments):
             guilty.append(path)
 
-    with isolated(), Recorder(model, note):
+    with isolated(), Recorder(model, note), inputs_for(model, inputs):
         output = model(inputs, training=training)
     anywhere = _has_nan(output) or any(line.nans for line in lines.values())
     if anywhere and not guilty and not _has_nan(inputs):

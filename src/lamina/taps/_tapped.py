@@ -7,6 +7,7 @@ import keras
 from lamina._common import register
 from lamina.taps._build import build_inner, compile_from_config
 from lamina.taps._capture import capture
+from lamina.taps._inputs import graph_inputs, input_shape, inputs_for
 from lamina.taps._paths import check_model
 from lamina.taps._tap import taps_config, taps_from_config
 
@@ -60,7 +61,7 @@ class Tapped(keras.Model):
         self._flat = False  # the exported formats know no nested outputs
         self.model = model
         self.taps = taps
-        if model.built and (shape := _input_shape(model)) is not None:
+        if model.built and (shape := input_shape(model)) is not None:
             self.build(shape)
 
     @property
@@ -87,7 +88,7 @@ class Tapped(keras.Model):
         build_inner(self.model, input_shape)
 
     def call(self, inputs, training=None, **kwargs):
-        with capture(self.model, self.taps) as seen:
+        with capture(self.model, self.taps) as seen, inputs_for(self.model, inputs):
             output = self.model(inputs, training=training, **kwargs)
         outputs = {"output": output, **seen}
         return _flattened(outputs) if self._flat else outputs
@@ -96,7 +97,7 @@ class Tapped(keras.Model):
         self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
     ):
         """As Keras' `export`; parts of a nested output get flat keys such as `output.scores`."""
-        if input_signature is None and (inputs := _graph_inputs(self.model)) is not None:
+        if input_signature is None and (inputs := graph_inputs(self.model)) is not None:
             input_signature = [inputs]
         self._flat = True
         try:
@@ -116,22 +117,6 @@ class Tapped(keras.Model):
         model = keras.saving.deserialize_keras_object(config["model"], custom_objects)
         taps = taps_from_config(config["taps"])
         return cls(**{**config, "model": model, "taps": taps})
-
-
-def _input_shape(model):
-    """What a built model was built for, if it tells."""
-    if (inputs := _graph_inputs(model)) is not None:
-        return keras.tree.map_structure(lambda x: x.shape, inputs)
-    return (model.get_build_config() or {}).get("input_shape")
-
-
-def _graph_inputs(model):
-    """The symbolic inputs of a Functional or Sequential model, with their names and dtypes."""
-    if not isinstance(model, keras.Model) or not model.built:
-        return None
-    if isinstance(model, keras.Sequential):
-        return model.inputs[0]
-    return model.input if hasattr(model, "inputs") else None
 
 
 def _flattened(tree):
