@@ -11,7 +11,7 @@ import numpy as np
 
 from lamina.contracts._case import copy_weights, layer_code
 from lamina.contracts._compare import difference
-from lamina.contracts._contract import LayerFailed, broken, contract
+from lamina.contracts._contract import LayerFailed, advice, broken, contract
 
 BASE = ("name", "dtype", "trainable")
 
@@ -293,12 +293,19 @@ def from_config_leaves_its_argument_alone(case):
     after = dict(_parts(config))
     changed = [k for k in {**before, **after} if after.get(k, after) is not before.get(k, before)]
     if changed:
-        return broken(
-            f"from_config changed its argument: {changed[:5]}",
+        owner = next(c for c in case.target.cls.__mro__ if "from_config" in vars(c))
+        own = _package(owner) == _package(case.target.cls)
+        return (broken if own else advice)(
+            f"from_config changed its argument: {changed[:5]}"
+            + ("" if own else f"; it is that of {owner.__module__}.{owner.__qualname__}"),
             "the second layer made from one config fails, or differs",
             "copy the config first: config = dict(config)",
             changed=changed[:5],
         )
+
+
+def _package(cls):
+    return cls.__module__.partition(".")[0]
 
 
 def _parts(config, path=""):
