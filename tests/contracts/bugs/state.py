@@ -70,6 +70,27 @@ class KeepsAList(Plain):
         return x
 
 
+SHAPES = []
+
+
+@bug("state.no_python_mutation", x=rnd(2, 4))
+class KeepsAListInItsModule(Plain):
+    def call(self, x):
+        SHAPES.append(x.shape)
+        return x
+
+
+CALLS = 0
+
+
+@bug("state.no_python_mutation", x=rnd(2, 4))
+class CountsInItsModule(Plain):
+    def call(self, x):
+        global CALLS
+        CALLS += 1
+        return x
+
+
 @bug("state.no_python_mutation", x=rnd(2, 4))
 class CachesATensor(Plain):
     def __init__(self, **kwargs):
