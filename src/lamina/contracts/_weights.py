@@ -293,9 +293,11 @@ def _print(value, depth):
         return ("set", sorted(repr(v) for v in value))
     if type(value).__module__.startswith("keras"):
         return type(value).__name__
-    if not hasattr(value, "__dict__"):
+    slots = [n for c in type(value).__mro__ for n in getattr(c, "__slots__", ())]
+    inside = {n: getattr(value, n, None) for n in slots} | getattr(value, "__dict__", {})
+    if not inside and not hasattr(value, "__dict__"):
         return repr(value)[:1000]  # Counters, queues: what they show is their state.
-    return (type(value).__name__, [(k, _print(v, depth - 1)) for k, v in vars(value).items()])
+    return (type(value).__name__, [(k, _print(v, depth - 1)) for k, v in inside.items()])
 
 
 def _tensors_held(layer):
