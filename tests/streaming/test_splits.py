@@ -80,6 +80,7 @@ def pushed(stream, model, x, split, mask=None, reset=None):
 def whole(model, x, mask=None):
     if mask is None:
         return as_list(to_numpy_tree(in_one(model)(x)))
+    mask = keras.ops.convert_to_tensor(mask)  # Keras' GRU on PyTorch takes no array
     masks = keras.tree.map_structure(
         lambda s: mask if s.shape[1] is None else None, inputs_in(model)
     )

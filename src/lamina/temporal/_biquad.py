@@ -13,8 +13,7 @@ from lamina.temporal import _state_space as state_space
 from lamina.temporal._design import check_finite, scipy_signal
 from lamina.temporal._inputs import check_features, checked_initial, marks_of, mask_of, real_input
 
-BLOCK = 128  # steps a matrix product takes at once
-LEVELS = 26  # doublings of the number of blocks
+BLOCK = 64  # steps a matrix product takes at once
 # How near the unit circle learned poles may come.
 LIMIT = 1 - 2.0**-20
 
@@ -199,7 +198,7 @@ class Biquad(keras.layers.Layer):
                 part = state_space.section(self.coefficients()[i], ops)
                 change = [ops.convert_to_tensor(c, part[0].dtype) for c in change]
                 system = state_space.joined(system, state_space.transformed(part, change, ops), ops)
-            tables = state_space.block_tables(system, length, LEVELS, ops)
+            tables = state_space.block_tables(system, length, ops)
         else:
             tables = _fixed_tables(_hashable(self.sos), length)
         return {name: ops.cast(table, self.compute_dtype) for name, table in tables.items()}
@@ -234,7 +233,7 @@ def _hashable(sos):
 
 @functools.lru_cache(maxsize=64)
 def _fixed_tables(sos, length):
-    return state_space.block_tables(state_space.balanced(np.array(sos)), length, LEVELS)
+    return state_space.block_tables(state_space.balanced(np.array(sos)), length)
 
 
 @functools.lru_cache(maxsize=64)

@@ -20,23 +20,11 @@ def run(tables, x, state, reset=None):
     # In this order: TensorFlow pads the last axis ten times faster than the one before it.
     x = ops.pad(ops.transpose(x, (0, 2, 1)), [[0, 0], [0, 0], [0, spare]])
     x = ops.reshape(x, (batch, features, blocks, length))
-    epochs = None
-    if reset is not None:
-        epochs = ops.cumsum(ops.cast(ops.pad(reset, [[0, 0], [0, spare]]), "int32"), axis=1)
-        epochs = ops.reshape(epochs, (batch, blocks, length))
-        before = ops.pad(epochs[:, :-1, -1:], [[0, 0], [1, 0], [0, 0]])
-        epochs = epochs - before  # resets since the block began
+    epochs = None if reset is None else _epochs(reset, blocks, length)
     reach = ops.flip(tables["reach"], axis=0)
-    if epochs is None:
-        y = _times(x, ops.transpose(_toeplitz(tables["impulse"])))
-        given = _times(x, reach)
-    else:
-        y, given = _with_resets(tables, x, reach, epochs)
+    given = _times(x if epochs is None else _since_reset(x, epochs), reach)
     states = _states(tables, given, state, epochs)
-    seen = _times(states, ops.transpose(tables["see"]))
-    if epochs is not None:
-        seen = ops.where((epochs == 0)[:, None], seen, ops.zeros_like(seen))
-    y = y + seen
+    y = _outputs(tables, x, states, epochs)
     y = ops.reshape(y, (batch, features, blocks * length))[:, :, :n]
 
     # The state after the last, unfinished block.
@@ -49,12 +37,17 @@ def run(tables, x, state, reset=None):
     return ops.transpose(y, (0, 2, 1)), (kept + _times(last, shifted))[:, :, 0]
 
 
-def _with_resets(tables, x, reach, epochs):
-    """Outputs of each block and what it adds to the state, where nothing passes a reset."""
+def _outputs(tables, x, states, epochs):
+    """What a block's inputs and the state before it give."""
+    toeplitz, see = _toeplitz(tables["impulse"]), ops.transpose(tables["see"])
+    if epochs is None:  # one product: half of the time goes into writing what it gives
+        both = ops.concatenate([ops.transpose(toeplitz), see], axis=0)
+        return _times(ops.concatenate([x, states], axis=3), both)
     same = epochs[:, :, :, None] == epochs[:, :, None, :]
-    toeplitz = _toeplitz(tables["impulse"])
     own = ops.where(same, toeplitz, ops.zeros_like(toeplitz))
-    return ops.einsum("bfkj,bkij->bfki", x, own), _times(_since_reset(x, epochs), reach)
+    seen = _times(states, see)
+    seen = ops.where((epochs == 0)[:, None], seen, ops.zeros_like(seen))
+    return ops.einsum("bfkj,bkij->bfki", x, own) + seen
 
 
 def _since_reset(x, epochs):
@@ -62,10 +55,12 @@ def _since_reset(x, epochs):
     return ops.where((epochs == epochs[:, :, -1:])[:, None], x, ops.zeros_like(x))
 
 
-def _toeplitz(impulse):
-    length = impulse.shape[0]
+def _toeplitz(kernel):
+    """`kernel[i - j]` at `(i, j)`, and 0 where j > i."""
+    length = kernel.shape[0]
     lag = ops.arange(length, dtype="int32")[:, None] - ops.arange(length, dtype="int32")
-    toeplitz = ops.take(impulse, ops.maximum(lag, 0), axis=0)
+    toeplitz = ops.take(kernel, ops.maximum(lag, 0), axis=0)
+    lag = ops.reshape(lag, (length, length) + (1,) * (len(kernel.shape) - 1))
     return ops.where(lag >= 0, toeplitz, ops.zeros_like(toeplitz))
 
 
@@ -76,36 +71,51 @@ def _times(x, matrix):
     return ops.reshape(ops.einsum("ni,ij->nj", rows, matrix), (*shape, matrix.shape[1]))
 
 
+def _epochs(reset, blocks, length):
+    """How many resets there are from the start of its block to each step, that one included."""
+    batch, n = ops.shape(reset)
+    counts = ops.cast(ops.pad(reset, [[0, 0], [0, blocks * length - n]]), "int32")
+    return ops.cumsum(ops.reshape(counts, (batch, blocks, length)), axis=2)
+
+
 def _states(tables, given, state, epochs):
-    """The state at the start of every block, by doubling."""
-    sums = ops.concatenate([state[:, :, None], given[:, :, :-1]], axis=2)
-    blocks = ops.shape(sums)[2]
-    own = ops.ones((1, 1, blocks, 1), "bool")
-    if epochs is not None:
-        own = ops.pad(epochs[:, :-1, -1:] == 0, [[0, 0], [1, 0], [0, 0]])[:, None]
+    """The state at the start of every block."""
+    terms = ops.concatenate([state[:, :, None], given[:, :, :-1]], axis=2)
+    reset = None if epochs is None else ops.pad(epochs[:, :-1, -1] > 0, [[0, 0], [1, 0]])
+    return _scan(tables["jumps"], terms, reset)
 
-    def one_pass(level, shift, own, sums):
-        jump = ops.take(tables["jumps"], level, axis=0)
-        earlier = _times(sums[:, :, : blocks - shift], ops.transpose(jump))
-        earlier = ops.concatenate([ops.zeros_like(sums[:, :, :shift]), earlier], axis=2)
-        sums = sums + ops.where(own, earlier, ops.zeros_like(earlier))
-        before = ops.zeros_like(own[:, :, :shift])
-        return ops.logical_and(
-            own, ops.concatenate([before, own[:, :, : blocks - shift]], axis=2)
-        ), sums
 
-    if isinstance(blocks, int):
-        level = 0
-        while 2**level < blocks:
-            own, sums = one_pass(level, 2**level, own, sums)
-            level += 1
-        return sums
+def _scan(jumps, terms, reset):
+    """sum over j <= i of A^(i - j) terms_j, in groups; `jumps[0]` has A^0 to A^(group length).
 
-    # Only a TensorFlow graph has an unknown length.
-    def body(level, shift, own, sums):
-        new_own, new_sums = one_pass(level, shift, own, sums)
-        new_own = ops.reshape(new_own, ops.shape(own))
-        return level + 1, shift * 2, new_own, ops.reshape(new_sums, ops.shape(sums))
-
-    start = (ops.convert_to_tensor(0, "int32"), ops.convert_to_tensor(1, "int32"), own, sums)
-    return ops.while_loop(lambda level, shift, *_: shift < blocks, body, start)[3]
+    A group is one matrix product. From group to group it is the same sum, with the next of
+    `jumps`. Where `reset` `(batch, blocks)` is true, nothing from before counts.
+    """
+    batch, features, blocks = ops.shape(terms)[:3]
+    if isinstance(blocks, int) and blocks == 1:
+        return terms
+    length, size = jumps.shape[1] - 1, terms.shape[3]
+    groups = -(-blocks // length)
+    terms = ops.pad(terms, [[0, 0], [0, 0], [0, groups * length - blocks], [0, 0]])
+    terms = ops.reshape(terms, (batch, features, groups, length * size))
+    epochs = None if reset is None else _epochs(reset, groups, length)
+    among = ops.transpose(_toeplitz(jumps[0, :length]), (1, 3, 0, 2))  # from j, s to i, t
+    if epochs is None:
+        sums = _times(terms, ops.reshape(among, (length * size, length * size)))
+    else:
+        same = ops.transpose(epochs[:, :, :, None] == epochs[:, :, None, :], (0, 1, 3, 2))
+        own = ops.where(same[:, :, :, None, :, None], among, ops.zeros_like(among))
+        own = ops.reshape(own, (batch, groups, length * size, length * size))
+        sums = ops.einsum("bfgj,bgji->bfgi", terms, own)
+    if jumps.shape[0] > 1:
+        last = None if epochs is None else epochs[:, :, -1] > 0
+        ends = _scan(jumps[1:], sums[..., -size:], last)
+        before = ops.pad(ends[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
+        onward = ops.transpose(jumps[0, 1:], (2, 0, 1))  # from s to i, t
+        carried = _times(before, ops.reshape(onward, (size, length * size)))
+        if epochs is not None:
+            fresh = ops.repeat(epochs == 0, size, axis=2)[:, None]
+            carried = ops.where(fresh, carried, ops.zeros_like(carried))
+        sums = sums + carried
+    sums = ops.reshape(sums, (batch, features, groups * length, size))
+    return sums[:, :, :blocks]

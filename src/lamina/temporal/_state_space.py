@@ -84,29 +84,36 @@ def transformed(system, change, xp=np):
     return a, _mm(forth, b, xp), _mm(c, back, xp), d
 
 
-def block_tables(system, length, levels, xp=np):
+def block_tables(system, length, xp=np):
     """What blocks of `length` (a power of two) steps need.
 
     Returns a dict: `powers` `(length + 1, s, s)` A^0..A^length; `reach` `(length, s)` A^i B;
-    `see` `(length, s)` C A^i; `impulse` `(length,)`; `jumps` `(levels, s, s)` A^(length 2^j).
+    `see` `(length, s)` C A^i; `impulse` `(length,)`; `jumps` `(levels, group + 1, s, s)`, the
+    powers 0..group of A^length, of A^(length group), of A^(length group^2) and so on.
     """
     a, b, c, d = system
-    states = a.shape[0]
-    eye = xp.eye(states, dtype=a.dtype)[None]
-    powers, last = eye, a
-    while powers.shape[0] < length:
-        powers = xp.concatenate([powers, _mm(powers, last, xp)], axis=0)
-        last = _mm(last, last, xp)
-    jumps = [last]
+    # A product over a group is a matrix of (group x s). group**levels blocks are more than fit.
+    group, levels = (32, 5) if a.shape[0] <= 4 else (16, 6)
+    powers = _powers(a, length, xp)
+    jumps = [_powers(powers[-1], group, xp)]
     for _ in range(levels - 1):
-        jumps.append(_mm(jumps[-1], jumps[-1], xp))
-    reach = _mm(powers, b, xp)[:, :, 0]
-    see = xp.einsum("si,kij->skj", c, powers)[0]
+        jumps.append(_powers(jumps[-1][-1], group, xp))
+    reach = _mm(powers[:-1], b, xp)[:, :, 0]
+    see = xp.einsum("si,kij->skj", c, powers[:-1])[0]
     impulse = xp.concatenate([d[0], _mm(see, b, xp)[: length - 1, 0]])
     return {
-        "powers": xp.concatenate([powers, jumps[0][None]], axis=0),
+        "powers": powers,
         "reach": reach,
         "see": see,
         "impulse": impulse,
         "jumps": xp.stack(jumps),
     }
+
+
+def _powers(a, last, xp):
+    """A^0, A^1, up to A^`last`, a power of two."""
+    powers, square = xp.eye(a.shape[0], dtype=a.dtype)[None], a
+    while powers.shape[0] < last:
+        powers = xp.concatenate([powers, _mm(powers, square, xp)], axis=0)
+        square = _mm(square, square, xp)
+    return xp.concatenate([powers, square[None]], axis=0)
