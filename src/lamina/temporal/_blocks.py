@@ -73,7 +73,7 @@ def _times(x, matrix):
 
 def _epochs(reset, blocks, length):
     """How many resets there are from the start of its block to each step, that one included."""
-    batch, n = ops.shape(reset)
+    batch, n = ops.shape(reset)[:2]
     counts = ops.cast(ops.pad(reset, [[0, 0], [0, blocks * length - n]]), "int32")
     return ops.cumsum(ops.reshape(counts, (batch, blocks, length)), axis=2)
 
