@@ -29,12 +29,15 @@ def names(quick):
 
 
 # Keras computes in float32 inside these, also of float64: matmul and normalisation on PyTorch, tanh
-# on JAX.
-NARROW = {"torch": {"residual", "gru", "branches"}, "jax": {"raw_features"}}
+# and rsqrt on JAX.
+NARROW = {"torch": {"residual", "gru", "branches"}, "jax": {"raw_features", "norms"}}
 NARROW = NARROW.get(keras.backend.backend(), set())
 # Keras on JAX cannot mask a cell whose output is not its state (docs/keras-defects.md).
 MASKLESS = {"own_cell"} if keras.backend.backend() == "jax" else set()
-FLOAT64 = ["residual", *(pytest.param(n, marks=pytest.mark.slow) for n in EVERY_SAMPLE)]
+# Its tanh on JAX gives float32 for float64: the whole-sequence layer itself fails (ditto).
+UNABLE = {"simple_rnn"} if keras.backend.backend() == "jax" else set()
+FLOAT64 = [pytest.param(n, marks=pytest.mark.slow) for n in EVERY_SAMPLE if n not in UNABLE]
+FLOAT64 = ["residual", *FLOAT64]
 SPLITS = st.lists(st.integers(0, 6), min_size=1, max_size=6).filter(lambda split: sum(split) >= 8)
 
 

@@ -57,6 +57,12 @@ def test_a_split_with_masks_and_resets_gives_the_equation(lags, initial, split, 
     check_split(lags, initial, split, masked, resets)
 
 
+@pytest.mark.parametrize("initial", ["zeros", "edge"])
+@pytest.mark.parametrize("split", [[0], [0, 1]])
+def test_an_empty_block_without_memory_takes_resets(initial, split):
+    check_split([0], initial, split, False, True)
+
+
 @pytest.mark.slow
 @given(**CASES)
 def test_any_split_with_masks_and_resets_gives_the_equation(**case):

@@ -83,7 +83,7 @@ class FiniteMemory(keras.layers.Layer):
         places = max(self.lags) + ops.arange(n, dtype="int32")
 
         def taps(lags):
-            return ops.take(seen, _back(places, lags), axis=1)
+            return _taken(seen, _back(places, lags))
 
         return self._from_taps(taps)
 
@@ -111,7 +111,7 @@ class FiniteMemory(keras.layers.Layer):
         def taps(lags):
             back = _back(places, lags)
             own = back >= first[:, :n, None]
-            return ops.where(own[..., None], ops.take(seen, back, axis=1), fill[:, :n, None])
+            return ops.where(own[..., None], _taken(seen, back), fill[:, :n, None])
 
         own = n + ops.arange(memory, dtype="int32") >= first[:, -1:]
         after["past"] = ops.where(own[..., None], seen[:, n:], fill[:, -1:])
@@ -128,3 +128,10 @@ def _heard(x, mask):
 def _back(places, lags):
     """Each of `places` less each of `lags`: `(n, len(lags))`."""
     return places[:, None] - ops.convert_to_tensor(lags, "int32")
+
+
+def _taken(seen, places):
+    """`seen` `(batch, steps, features)` at `places` `(n, lags)`: `(batch, n, lags, features)`."""
+    if seen.shape[1] == 0:  # Of nothing, JAX would give fewer axes.
+        return ops.zeros((ops.shape(seen)[0], *places.shape, seen.shape[2]), seen.dtype)
+    return ops.take(seen, places, axis=1)
