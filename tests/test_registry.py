@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import lamina
+from lamina.contracts._inputs import with_length
 from tests.registry import ROWS, case
 from tests.support import all_close, as_list, functional_model, to_numpy_tree
 
@@ -80,3 +81,19 @@ def test_saved_model_needs_no_custom_objects(row, tmp_path):
     after = to_numpy_tree(keras.saving.load_model(tmp_path / "model.keras")(inputs))
     for ours, theirs in zip(as_list(after), as_list(before), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.tensorflow  # JAX compiles each shape anew by design, PyTorch none
+@BY_NAME
+def test_changing_lengths_are_traced_at_most_twice(row):
+    import tensorflow as tf
+
+    layer, inputs = case(row)
+    axes = row.traits.get("variable_axes", ())
+    if not axes:
+        pytest.skip("its lengths are fixed")
+    layer(inputs)
+    traced = tf.function(layer, reduce_retracing=True)
+    for length in (5, 7, 6, 12, 9):
+        traced(keras.tree.map_structure(tf.constant, with_length(inputs, axes, length)))
+    assert traced.experimental_get_tracing_count() <= 2

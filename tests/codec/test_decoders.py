@@ -287,15 +287,11 @@ def test_bits_that_cannot_be_are_errors(bits):
 
 
 @pytest.mark.slow
-def test_ten_thousand_random_buffers_do_no_harm():
+def test_random_bytes_in_every_format_do_no_harm():
     rng = np.random.default_rng(0)
-    product = lamina.ProductDecoder(PRODUCT, out_of_range="nan")
-    wav = lamina.CompandingDecoder("a")
     packed = [lamina.PackedSampleDecoder(f, 1) for f in (8, 16, 24, 32, 61, 80, 160, 212, 310, 311)]
     for _ in range(100):
         data = rng.integers(0, 256, (100, 12), "uint8")
-        assert numpy(product(data.reshape(-1, 4))).shape == (300, 12)
-        assert np.isfinite(numpy(wav(data))).all()
         for layer in packed:
             size = layer.bytes_per_frame
             frames = data.reshape(100, -1, size)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import lamina
 from lamina._common import is_exporting
 from lamina._common._fast import island
 
@@ -24,6 +25,14 @@ def test_changing_lengths_compile_a_bounded_number_of_times():
             assert np.array_equal(fast(keras.ops.convert_to_tensor(x), 3), x.astype("int32") * 3)
     assert shapes == sorted(set(shapes))
     assert len(shapes) <= 14
+
+
+@pytest.mark.tensorflow
+def test_many_configurations_are_no_reason_to_warn(caplog):
+    """TensorFlow warns of a function that it traces anew at five calls in a row."""
+    for bits in range(1, 13):
+        lamina.BitUnpack(bits, 8)(np.zeros((3, bits), "uint8"))
+    assert "retracing" not in caplog.text
 
 
 @pytest.mark.tensorflow

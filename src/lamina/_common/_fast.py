@@ -92,25 +92,28 @@ def island(core):
     XLA compiles anew for each number of rows. One that only the running graph knows is rounded up
     to one of a few sizes (4 to an octave); the rows added are cut off again, which copies nothing.
     """
-    compiled = None
+    compiled = {}
     plain = whole(core)
 
     @functools.wraps(core)
     def run(x, *others):
-        nonlocal compiled
         if keras.backend.backend() != "tensorflow" or is_exporting():
             return plain(x, *others)
         import tensorflow as tf
 
-        if compiled is None:
-            compiled = tf.function(core, jit_compile=True, autograph=False)
+        # One for each configuration: TensorFlow warns where one function is often traced anew. It
+        # counts by the code, which a partial function does not show.
+        kind = (x.dtype, *x.shape[1:], *map(_kind, keras.tree.flatten(others)))
+        if kind not in compiled:
+            alone = functools.partial(core)
+            compiled[kind] = tf.function(alone, jit_compile=True, autograph=False)
         if x.shape[0] is not None and not tf.executing_eagerly():
-            return compiled(x, *others)
+            return compiled[kind](x, *others)
         count = tf.shape(x)[0]
         sizes = tf.constant(_SIZES)
         size = tf.reduce_min(tf.where(sizes >= count, sizes, _SIZES[-1]))
         padding = [[0, tf.maximum(size - count, 0)], *[[0, 0]] * (len(x.shape) - 1)]
-        return compiled(tf.pad(x, padding), *others)[:count]
+        return compiled[kind](tf.pad(x, padding), *others)[:count]
 
     return run
 
@@ -136,6 +139,10 @@ def whole(core):
         return compiled[fixed](*args)
 
     return run
+
+
+def _kind(x):
+    return (tuple(x.shape), x.dtype) if hasattr(x, "shape") else x
 
 
 def _any_is(kinds, x):
