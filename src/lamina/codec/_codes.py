@@ -130,9 +130,8 @@ def to_index(codes, size, first=0):
     """
     dtype = keras.backend.standardize_dtype(codes.dtype)
     if dtype in _BEYOND_INT32:
-        codes = ops.minimum(codes, ops.cast(first + size, dtype))
-        if dtype in _SIGNED:
-            codes = ops.maximum(codes, ops.cast(first - 2, dtype))
+        # Not `minimum`: Keras' own makes int64 int32 first on PyTorch.
+        codes = ops.clip(codes, first - 2 if dtype in _SIGNED else 0, first + size)
     index = ops.cast(codes, "int32")
     return index - first if first else index
 
