@@ -73,6 +73,15 @@ def test_any_rank_and_length(shape, item, rng):
     assert np.array_equal(y, table[codes])
 
 
+def test_codes_beyond_int32_do_not_wrap_into_the_table():
+    if keras.backend.backend() == "jax":
+        pytest.importorskip("jax").config.jax_enable_x64 or pytest.skip("needs JAX_ENABLE_X64")
+    codes = np.array([-(2**40), 2**32, 1])
+    for policy, want in {"nan": [np.nan, np.nan, 5], "clip": [4, 6, 5]}.items():
+        layer = CodebookDecoder(np.array([4.0, 5.0, 6.0]), out_of_range=policy)
+        assert np.array_equal(numpy(layer(codes)), want, equal_nan=True)
+
+
 @pytest.mark.parametrize("table", [TABLE, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("policy", ["raise", "nan", "clip", "zero"])
 @pytest.mark.parametrize("dtype", ["int32", "uint8", *slow("int64", "uint32")])
