@@ -3,7 +3,7 @@ PYTHON ?= python3
 BACKEND ?= tensorflow
 WORKERS ?= 2
 BIN := .venv/bin
-PIP := $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt
+PIP := $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt
 RUN := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python
 
 .PHONY: demo test test-jax test-torch test-all check format bench docs constraints clean help
