@@ -82,14 +82,37 @@ def _tensorflow(objective, variables, leaves):
 def _jax(objective, variables, leaves):
     import jax
 
-    def pure(values, leaves):
+    def pure(values, leaves, inputs):
         mapping = list(zip(variables, values, strict=True))
         with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
-            return objective(leaves)
+            return objective(leaves, inputs)
 
+    eager = jax.grad(pure, argnums=(0, 1))
+    if objective.compiled is None:
+        objective.compiled = _or_eager(jax.jit(eager), eager)
     leaves = [jax.numpy.asarray(x) for x in leaves]
-    by_variable, by_leaf = jax.grad(pure, argnums=(0, 1))([v.value for v in variables], leaves)
+    by_variable, by_leaf = objective.compiled([v.value for v in variables], leaves, objective.flat)
     return [np.asarray(g) for g in [*by_variable, *by_leaf]]
+
+
+def quick(layer, call):
+    """`call(tree of arrays)`, compiled on JAX: there, eager code compiles each operation anew for
+    each shape, which takes many times as long."""
+    if BACKEND != "jax" or not layer.built:
+        return call
+    return _or_eager(compiled(layer, call, jit=True), call)
+
+
+def _or_eager(compiled, eager):
+    """What cannot be compiled runs eagerly; that it cannot is told by `compile.jit`."""
+
+    def run(*args):
+        try:
+            return compiled(*args)
+        except Exception:
+            return eager(*args)
+
+    return run
 
 
 def _torch(objective, variables, leaves):

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from lamina._common import to_numpy
-from lamina.contracts._backends import BACKEND, variables_of
+from lamina.contracts._backends import BACKEND, quick, variables_of
 from lamina.contracts._compare import difference, leaves
 from lamina.contracts._contract import LayerFailed
 from lamina.contracts._inputs import batch_size, describe, map_leaves
@@ -159,15 +159,23 @@ class Case:
             kwargs["training"] = training
         return layer(*args, **kwargs, **more)
 
-    def call(self, layer, inputs=None, training=None, **more):
-        """Output arrays of one eager call, from the same random and variable state each time."""
+    def call(self, layer, inputs=None, training=None, by=None, **more):
+        """Output arrays of one eager call, from the same random and variable state each time.
+
+        `by` is called instead of `apply`.
+        """
         before = state_of(layer) if layer.built else []
         seed_host()
         with layer_code(f"calling it on {describe(self.inputs if inputs is None else inputs)}"):
-            out = self.apply(layer, self.tensors(inputs), training, **more)
+            out = (by or self.apply)(layer, self.tensors(inputs), training, **more)
             found = leaves(out)
         put_back(before)
         return found
+
+    def quick(self, layer):
+        """`call` of a built layer on inputs of many shapes, where how it is run does not matter."""
+        run = quick(layer, lambda tree: self.apply(layer, tree))
+        return lambda inputs: self.call(layer, inputs, by=lambda layer, tree, training: run(tree))
 
     def tensors(self, inputs=None):
         return tensors(self.inputs if inputs is None else inputs)

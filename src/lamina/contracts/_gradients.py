@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from lamina._common import to_numpy
-from lamina.contracts._backends import gradients, has_float64
+from lamina.contracts._backends import gradients, has_float64, quick
 from lamina.contracts._case import layer_code, put_back, seed_host, state_of, tensors
 from lamina.contracts._compare import difference
 from lamina.contracts._contract import advice, broken, contract, skipped
@@ -19,19 +19,24 @@ class Objective:
 
     def __init__(self, case, layer, inputs, training, losses, dtype="float32"):
         self.case, self.layer, self.training, self.losses = case, layer, training, losses
-        self.tree = tensors(inputs, dtype if dtype == "float64" else None)
+        self.dtype = dtype
+        self.terms = 0
+        self.compiled, self.forward = None, quick(layer, self)
+        self.at(inputs)
+
+    def at(self, inputs):
+        """The same sum, for other inputs of the same shapes."""
+        self.tree = tensors(inputs, self.dtype if self.dtype == "float64" else None)
         self.flat = keras.tree.flatten(self.tree)
         arrays = keras.tree.flatten(inputs)
         self.floating = [n for n, x in enumerate(arrays) if is_float(x)]
-        self.dtype = dtype
-        self.terms = 0
 
     @property
     def leaves(self):
         return [self.flat[n] for n in self.floating]
 
-    def __call__(self, leaves):
-        flat = list(self.flat)
+    def __call__(self, leaves, inputs=None):
+        flat = list(self.flat if inputs is None else inputs)
         for n, x in zip(self.floating, leaves, strict=True):
             flat[n] = x
         seed_host()
@@ -64,9 +69,13 @@ class Objective:
     def value(self, leaves=None, stopped=None):
         """`stopped`: what stop_gradient is to return, so that it does not move."""
         state = state_of(self.layer)
-        held = contextlib.nullcontext() if stopped is None else stopped_gradients(stopped)
-        with layer_code("calling it"), held:
-            y = self(self.leaves if leaves is None else leaves)
+        leaves = self.leaves if leaves is None else leaves
+        with layer_code("calling it"):
+            if stopped is None:
+                y = self.forward(leaves)
+            else:
+                with stopped_gradients(stopped):
+                    y = self(leaves)
         put_back(state)
         return float(to_numpy(y))
 
@@ -127,8 +136,9 @@ def gradients_are_finite(case):
     if not case.traits.differentiable:
         return skipped("the trait `differentiable` says that it has none")
     layer = case.ready()
+    objective = Objective(case, layer, case.inputs, True, True)
     for name, inputs in points(case.inputs, case.traits):
-        objective = Objective(case, layer, inputs, True, True)
+        objective.at(inputs)
         weights, leaves = objective.gradients()
         names = [v.path for v in layer.trainable_variables] + ["its input"] * len(leaves)
         for what, g in zip(names, [*weights, *leaves], strict=True):
@@ -195,8 +205,11 @@ def _in_float64(case):
     """A layer that computes in float64 under the global policy, or None."""
     try:
         layer = case.fresh()
+        with contextlib.suppress(Exception):
+            case.functional(layer, case.batch)
         with layer_code("calling it in float64"):
-            out = keras.tree.flatten(case.apply(layer, tensors(case.inputs, "float64")))
+            apply = quick(layer, lambda tree: case.apply(layer, tree))
+            out = keras.tree.flatten(apply(tensors(case.inputs, "float64")))
     except Exception:
         return None
     return layer if layer.compute_dtype == "float64" and out else None
