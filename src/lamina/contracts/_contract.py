@@ -44,11 +44,14 @@ CONTRACTS: dict[str, Contract] = {}
 # The rooms of the contracts, in the order of the report; each registers its own when imported.
 ROOMS = (
     "_config",
+    "_arguments",
+    "_instances",
     "_weights",
     "_saving",
     "_shape",
     "_rows",
     "_modes",
+    "_random",
     "_gradients",
     "_dtype",
     "_mask",
