@@ -196,7 +196,11 @@ ONLY_ON = {
         "MelSpectrogram": {"dtype.policy"},
         "CutMix": {"dtype.policy"},
     },
-    "jax": {"UnitNormalization": {"grad.finite"}, "MelSpectrogram": {"grad.finite"}},
+    "jax": {
+        "UnitNormalization": {"grad.finite"},
+        "MelSpectrogram": {"grad.finite"},
+        "LSTM[stateful]": {"compile.jit", "mode.eager_equals_graph"},
+    },
     "torch": {
         "AveragePooling3D": POOL,
         "UnitNormalization": {"grad.finite"},
