@@ -11,7 +11,7 @@ from lamina_cli._backend import choose_backend
 def watch(
     model: Annotated[str, typer.Argument(help="model.keras of `lamina detect`.")],
     state: Annotated[str | None, typer.Option(help="File that survives being killed.")] = None,
-    block: Annotated[int, typer.Option(help="Samples that are run together.")] = 256,
+    block: Annotated[int, typer.Option(help="Samples that are run together.")] = 4096,
     backend: Annotated[str | None, typer.Option(help="tensorflow, jax or torch.")] = None,
 ) -> None:
     """Score samples from standard input, a line each, leads apart by commas.

@@ -11,9 +11,10 @@ from lamina_detect._errors import BadInput
 from lamina_detect._model import build_front, build_scorer, build_whole
 from lamina_detect._recording import Recording
 from lamina_detect._samples import samples_of
+from lamina_detect._score_stream import ScoreStream
 
 FORMAT = 1
-BLOCK = 8192
+BLOCK = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,22 +119,20 @@ class Detector:
         """As `score`, piece by piece: yields `(samples, values)`. For recordings of any length."""
         recording = _as_recording(recording)
         self._check_fits(recording)
-        stream, read = self.stream(jit_compile=True), samples_of(recording)
+        stream, read = self.stream(block), samples_of(recording)
         for start in range(0, recording.length, block):
             x = read(start, min(start + block, recording.length))
-            # One size of block: one compiled function. What follows the end changes nothing.
-            padded = np.pad(x, ((0, block - len(x)), (0, 0)))
-            yield x, keras.ops.convert_to_numpy(stream.push(padded[None]))[0, : len(x)]
+            yield x, stream.push(x[None])[0]
             if progress:
                 progress(start + len(x), recording.length)
 
-    def stream(self, jit_compile=False):
-        """A `lamina.Stream` of the scoring model: `push((1, n, leads)) -> (1, n, leads + 1)`.
+    def stream(self, block=BLOCK):
+        """Scores as samples come: `push((1, n, leads)) -> (1, n, leads + 1)`, a `ScoreStream`.
 
-        `jit_compile`: for blocks that are always of one length, five times as fast on TensorFlow.
+        To the bit those of `score`, however the samples are cut.
         """
         self._check_fitted()
-        return lamina.Stream(self.scorer, jit_compile=jit_compile)
+        return ScoreStream(self.scorer, block)
 
     def export(self, path, format="litert"):
         """Write the scoring of one sample as one file for `lamina_edge`, which needs no Keras.

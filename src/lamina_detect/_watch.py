@@ -1,8 +1,4 @@
-"""A saved detector on samples as they come, with a state that survives being killed.
-
-Samples are run in canonical blocks, cut at multiples of `block` from the first sample on: the same
-samples give the same bits, however they arrive and however often the program was started anew.
-"""
+"""A saved detector on samples as they come, with a state that survives being killed."""
 
 import hashlib
 import io
@@ -13,14 +9,12 @@ import pathlib
 import time
 import zipfile
 
-import keras
 import numpy as np
 
 from lamina_detect._arrivals import Arrivals
-from lamina_detect._detector import Detector
+from lamina_detect._detector import BLOCK, Detector
 from lamina_detect._errors import BadInput
 
-BLOCK = 256
 PATIENCE = 0.1
 
 
@@ -29,37 +23,21 @@ class Watch:
 
     Args:
         detector: A fitted `Detector`.
-        block: Samples that are run together. Part of the state: another cut, other rounding.
+        block: Samples that are run together. Part of the state: another block, other rounding.
     """
 
     def __init__(self, detector, block=BLOCK):
-        if block < 1:
-            raise BadInput(f"`block` must be at least 1. Received: {block}")
-        self.stream = detector.stream(jit_compile=True)
-        self.leads = len(detector.settings["leads"])
-        self.block = block
+        self.stream = detector.stream(block)
+        self.leads = self.stream.leads
         self.done = 0
         self._mark = _fingerprint(detector, block)
 
     def push(self, samples):
-        """Scores `(block, leads + 1)` of a whole block of samples `(block, leads)`."""
-        if len(samples) != self.block:
-            raise ValueError(f"`samples` must be a block of {self.block}. Received: {len(samples)}")
-        scores = self._scores(samples)
-        self.done += self.block
-        return scores
-
-    def ahead(self, samples):
-        """Scores of fewer samples than a block, to the bit those that it will give; no step on."""
-        before = self.stream.state
-        scores = self._scores(samples)
-        self.stream.load_state(before)
-        return scores
-
-    def _scores(self, samples):
+        """Scores `(n, leads + 1)` of the next samples `(n, leads)`."""
         samples = np.asarray(samples, "float32").reshape(-1, self.leads)
-        padded = np.pad(samples, ((0, self.block - len(samples)), (0, 0)))
-        return keras.ops.convert_to_numpy(self.stream.push(padded[None]))[0, : len(samples)]
+        scores = self.stream.push(samples[None])[0]
+        self.done += len(samples)
+        return scores
 
     def save(self, path):
         """Write the state; it is on the disk when this returns."""
@@ -105,8 +83,8 @@ def watch(model, lines, write, state=None, block=BLOCK):
     """Read samples from `lines`, and `write` one JSON line for each.
 
     `{"ack": n}` comes first, and whenever the state file has gone on: everything before sample n is
-    durable. Started again, send the samples from n on. What came is told, and what is whole is
-    saved, within a tenth of a second, also while nothing more comes.
+    durable. Started again, send the samples from n on. What came is told and saved within a tenth
+    of a second, also while nothing more comes.
     """
     detector = Detector.load(model)
     watched = Watch(detector, block)
@@ -125,40 +103,38 @@ def watch(model, lines, write, state=None, block=BLOCK):
 
 
 class _Session:
-    """Lines in, lines out: whole blocks go on, the rest is told ahead."""
+    """Lines in, lines out: whole blocks at once, the rest when it is due."""
 
     def __init__(self, watched, threshold, write, path):
         self.watched, self.threshold, self.write, self.path = watched, threshold, write, path
-        self.rows, self.told = [], 0
+        self.rows = []
         self._acknowledge()
 
     @property
     def behind(self):
         """Whether something is not told, or not saved."""
         unsaved = self.path is not None and self.saved < self.watched.done
-        return len(self.rows) > self.told or unsaved
+        return len(self.rows) > 0 or unsaved
 
     def add(self, lines):
-        first = self.watched.done + len(self.rows)
-        for number, line in enumerate(lines, first):
+        for line in lines:
+            number = self.watched.done + len(self.rows)
             self.rows.append(_parsed(line, self.watched.leads, number))
-            if len(self.rows) == self.watched.block:
-                start = self.watched.done
-                self._tell(start, self.watched.push(self.rows))
-                self.rows, self.told = [], 0
+            if (number + 1) % self.watched.stream.block == 0:
+                self._tell()
 
     def catch_up(self):
-        """Tell of the rows that wait for a whole block; save what is whole."""
-        if len(self.rows) > self.told:
-            self._tell(self.watched.done, self.watched.ahead(self.rows))
-            self.told = len(self.rows)
+        """Tell of the samples that wait for a whole block; save."""
+        if self.rows:
+            self._tell()
         if self.path is not None and self.saved < self.watched.done:
             self.watched.save(self.path)
             self._acknowledge()
 
-    def _tell(self, first, scores):
-        fresh = scores[self.told :].tolist()
-        self.write("".join(_lines(first + self.told, fresh, self.threshold)))
+    def _tell(self):
+        first, scores = self.watched.done, self.watched.push(self.rows)
+        self.rows = []
+        self.write("".join(_lines(first, scores.tolist(), self.threshold)))
 
     def _acknowledge(self):
         self.saved = self.watched.done

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import lamina
 from lamina_detect import BadInput, Detector, Recording, find_events, find_threshold, read
@@ -37,12 +39,45 @@ def test_score_depends_on_the_past_only(fitted):
 
 def test_streamed_scores_are_the_offline_scores(fitted):
     detector, x = fitted
-    offline = detector.score(x).values
-    stream, pieces = detector.stream(), []
-    for block in np.split(x.astype("float32"), [1, 64, 65, 400]):
-        pieces.append(keras.ops.convert_to_numpy(stream.push(block[None, :, None]))[0])
-    streamed = np.concatenate(pieces)
-    np.testing.assert_allclose(streamed, offline, rtol=0, atol=1e-6 * np.abs(offline).max())
+    offline, stream = detector.score(x).values, detector.stream()
+
+    @given(st.lists(st.integers(0, len(x)), max_size=8))
+    @settings(max_examples=10, deadline=None)
+    def check(cuts):
+        stream.reset()
+        cut = np.split(x.astype("float32"), sorted(cuts))
+        streamed = np.concatenate([stream.push(block[None, :, None])[0] for block in cut])
+        # To the bit, whatever the rounding: both run the same canonical blocks.
+        assert np.array_equal(streamed, offline)
+
+    check()
+
+
+def test_a_stream_goes_on_from_its_state_within_a_block(fitted):
+    detector, x = fitted
+    x = x.astype("float32")[None, :, None]
+    whole = detector.score(x[0]).values
+    stream = detector.stream()
+    stream.push(x[:, :5000])
+    state = stream.state
+    stream.push(x[:, 5000:5100])
+    other = detector.stream()
+    other.load_state(state)
+    assert np.array_equal(other.push(x[:, 5000:])[0], whole[5000:], equal_nan=True)
+    stream.reset()
+    assert np.array_equal(stream.push(x)[0], whole, equal_nan=True)
+
+
+def test_a_stream_refuses_what_does_not_fit(fitted):
+    detector, _ = fitted
+    with pytest.raises(ValueError, match=r"shape \(1, n, 1\)\. Received: \(1, 5, 2\)"):
+        detector.stream().push(np.zeros((1, 5, 2)))
+    stream = detector.stream()
+    stream.push(np.zeros((1, 100, 1)))
+    with pytest.raises(ValueError, match="fewer than 64 samples of 1 leads can be waiting"):
+        detector.stream(block=64).load_state(stream.state)
+    with pytest.raises(BadInput, match="`block` must be at least 1"):
+        detector.stream(block=0)
 
 
 def test_same_seed_same_model_and_other_seed_another():

@@ -28,9 +28,9 @@ def lines_of(x):
     return [f"{v!r}\n" for v in x.astype("float32").tolist()]
 
 
-def run(model, lines, state=None):
+def run(model, lines, state=None, **options):
     told = []
-    watch(model, lines, told.append, state, block=64)
+    watch(model, lines, told.append, state, **{"block": 64, **options})
     return [json.loads(line) for line in "".join(told).splitlines()]
 
 
@@ -41,11 +41,9 @@ def scores_of(told):
 def test_watched_scores_are_the_offline_scores(model):
     x = pulses(3000, odd=(20,)).astype("float32")
     detector = Detector.load(model)
-    told = run(model, lines_of(x))
+    told = run(model, lines_of(x), block=4096)
     watched = np.array(list(scores_of(told).values()), "float32")
-    offline = detector.score(x).together
-    np.testing.assert_allclose(watched, offline, rtol=0, atol=1e-6 * offline.max())
-    assert np.array_equal(watched, detector.score(x, block=64).together)
+    assert np.array_equal(watched, detector.score(x).together)
     alarms = [t["sample"] for t in told if t.get("alarm")]
     assert alarms and all(20 * 90 <= sample < 23 * 90 for sample in alarms)
 
@@ -56,22 +54,12 @@ def test_started_again_it_goes_on_bit_equal(model, tmp_path):
     state = tmp_path / "state"
     first = run(model, lines[:500], state)
     acknowledged = [t["ack"] for t in first if "ack" in t]
-    assert acknowledged[0] == 0 and acknowledged[-1] == 448
-    assert all(n % 64 == 0 for n in acknowledged)
-    again = run(model, lines[acknowledged[-1] :], state)
-    assert again[0] == {"ack": 448}
+    # Within a block, and everything that came.
+    assert acknowledged[0] == 0 and acknowledged[-1] == 500
+    again = run(model, lines[500:], state)
+    assert again[0] == {"ack": 500}
     assert {**scores_of(first), **scores_of(again)} == whole
-    assert scores_of(again) == {k: v for k, v in whole.items() if k >= 448}
-
-
-def test_scores_told_ahead_are_those_of_the_block_to_the_bit(model):
-    x = pulses(640, odd=(4,)).astype("float32")[:, None]
-    watched = Watch(Detector.load(model), 64)
-    for start in range(0, 640, 64):
-        rows = x[start : start + 64]
-        ahead = [watched.ahead(rows[:count]) for count in (1, 31, 63)]
-        scores = watched.push(rows)
-        assert all(np.array_equal(a, scores[: len(a)], equal_nan=True) for a in ahead)
+    assert scores_of(again) == {k: v for k, v in whole.items() if k >= 500}
 
 
 def test_samples_that_come_slowly_are_told_and_acknowledged_at_once(model, tmp_path):
@@ -93,8 +81,8 @@ def test_samples_that_come_slowly_are_told_and_acknowledged_at_once(model, tmp_p
 
     watch(model, trickle(), write, tmp_path / "state", block=64)
     assert [t["sample"] for t in told if "score" in t] == list(range(200))
-    before = [t["sample"] for t in told[: told.index({"ack": 64})] if "score" in t]
-    assert max(before) < 100
+    before = [t["sample"] for t in told[: told.index({"ack": 100})] if "score" in t]
+    assert max(before) == 99
 
 
 def test_a_gap_has_no_score(model):

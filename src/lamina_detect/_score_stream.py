@@ -1,0 +1,86 @@
+"""Scores of samples as they come: the same bits, however the samples are cut."""
+
+import keras
+import numpy as np
+
+import lamina
+from lamina_detect._errors import BadInput
+
+
+class ScoreStream:
+    """The scoring model on samples as they come; what `Detector.stream` gives.
+
+    Samples are run in canonical blocks, cut at multiples of `block` from the first sample on. Those
+    that do not fill one wait for the rest of it, but are scored at once, by running the block
+    filled up: what follows a sample does not change its score. So the scores are those of
+    `Detector.score` to the bit, and one compiled function does all.
+
+    Args:
+        scorer: The scoring model, samples to scores.
+        block: Samples that are run together. Another block rounds differently.
+    """
+
+    def __init__(self, scorer, block):
+        if block < 1:
+            raise BadInput(f"`block` must be at least 1. Received: {block}")
+        self.block = block
+        self.leads = scorer.input.shape[-1]
+        self._stream = lamina.Stream(scorer, jit_compile=True)
+        self.reset()
+
+    def reset(self):
+        """Start anew, before the first sample."""
+        self._stream.reset()
+        self._waiting = np.zeros((0, self.leads), "float32")
+        self._start = None
+
+    def push(self, samples):
+        """Scores `(1, n, leads + 1)` of the next samples `(1, n, leads)`; n may be 0."""
+        samples = np.asarray(samples, "float32")
+        if samples.ndim != 3 or samples.shape[0] != 1 or samples.shape[2] != self.leads:
+            raise ValueError(
+                f"`samples` must have the shape (1, n, {self.leads}). Received: {samples.shape}"
+            )
+        told, rows = len(self._waiting), np.concatenate([self._waiting, samples[0]])
+        scores = [np.zeros((0, self.leads + 1), "float32")]
+        whole = len(rows) - len(rows) % self.block
+        for start in range(0, whole, self.block):
+            scores.append(self._run(rows[start : start + self.block]))
+            self._start = None
+        self._waiting = rows[whole:]
+        if len(self._waiting) and samples.shape[1]:
+            scores.append(self._ahead(self._waiting))
+        return np.concatenate(scores)[None, told:]
+
+    def _ahead(self, rows):
+        start = self._block_start()
+        scores = self._run(np.pad(rows, ((0, self.block - len(rows)), (0, 0))))[: len(rows)]
+        self._stream.load_state(start)
+        return scores
+
+    def _run(self, rows):
+        return keras.ops.convert_to_numpy(self._stream.push(rows[None]))[0]
+
+    def _block_start(self):
+        if self._start is None:
+            self._start = self._stream.state
+        return self._start
+
+    @property
+    def state(self):
+        """A flat dict of NumPy arrays, for `np.savez(path, **stream.state)`."""
+        return {**self._block_start(), "waiting": self._waiting.copy()}
+
+    def load_state(self, state):
+        """Go on from a `state`; refused if it is of another model or block."""
+        waiting, start = np.asarray(state.get("waiting")), dict(state)
+        start.pop("waiting", None)
+        fits = waiting.ndim == 2 and waiting.shape[1] == self.leads
+        if not fits or len(waiting) >= self.block:
+            raise ValueError(
+                f"`state` is of another block: fewer than {self.block} samples of {self.leads} "
+                f"leads can be waiting. Received: {waiting.shape}"
+            )
+        self._stream.load_state(start)
+        self._start = start
+        self._waiting = waiting.astype("float32")
