@@ -2,6 +2,7 @@
 
 import itertools
 import pathlib
+import sys
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def _header(record):
         raise BadInput(f"{path}: a record of several segments or of no signal is not supported")
     if not header.sig_len or header.sig_len < 1:
         raise BadInput(f"{path}: the header does not say how many samples there are")
-    if not header.fs or not np.isfinite(header.fs) or header.fs <= 0:
+    if not header.fs or not _finite(header.fs) or header.fs <= 0:
         raise BadInput(f"{path}: the sampling rate is {header.fs}, not a positive number")
     _check_signals(path, header)
     return header
@@ -79,8 +80,15 @@ def _check_signals(path, header):
         raise BadInput(f"{path}: its signals have different sampling rates")
     if header.samps_per_frame[0] != 1 or any(header.skew or ()) or any(header.byte_offset or ()):
         raise BadInput(f"{path}: samples per frame, skew and byte offset are not supported")
-    if not all(np.isfinite(g) and g for g in header.adc_gain):
+    if not all(_finite(g) and g for g in header.adc_gain):
         raise BadInput(f"{path}: a gain of {header.adc_gain}: every one must be a number, not 0")
+    if not all(-(2**31) <= b < 2**31 for b in header.baseline):
+        raise BadInput(f"{path}: a baseline of {header.baseline}: every one must fit 32 bits")
+
+
+def _finite(number):
+    # A header's whole number may have any number of digits.
+    return abs(number) <= sys.float_info.max
 
 
 def _signal_files(record, header):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 
 import keras
 import numpy as np
@@ -35,7 +34,7 @@ class SignalFile:
     def needed(self):
         """Bytes that hold all samples; the last group of some may be cut short."""
         values, of = self.decoder.samples_per_frame * len(self.gain), self.decoder.bytes_per_frame
-        return math.ceil(self.length * len(self.gain) * of / values)
+        return -(-self.length * len(self.gain) * of // values)
 
     def check_size(self):
         there = self.path.stat().st_size

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import resource
 import signal
 import sys
@@ -127,6 +128,21 @@ MAKERS = [wfdb_header, wfdb_annotations, csv, parquet, npy]
 @pytest.mark.parametrize("make", MAKERS, ids=lambda f: f.__name__)
 def test_damaged_files_are_read_or_refused(make, tmp_path):
     check_reading(make, tmp_path, FEW)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("digits", [10, 20, 400])
+def test_a_header_with_a_number_of_many_digits_is_read_or_refused(digits, tmp_path):
+    header, record = wfdb_header(tmp_path)
+    sound = header.read_text()
+    for number in re.finditer(r"(?<= )-?\d+|(?<=\()-?\d+", sound):
+        for sign in "", "-":
+            large = sign + digits * "9"
+            header.write_text(sound[: number.start()] + large + sound[number.end() :])
+            with no_hang(), contextlib.suppress(lamina_detect.BadInput):
+                recording = lamina_detect.read(record)
+                recording.read(0, min(recording.length, 10))
+                assert np.isfinite(recording.packing.calibration()).all()
 
 
 @pytest.mark.slow
