@@ -32,7 +32,6 @@ class ScoreStream:
         """Start anew, before the first sample."""
         self._stream.reset()
         self._waiting = np.zeros((0, self.leads), "float32")
-        self._start = None
 
     def push(self, samples):
         """Scores `(1, n, leads + 1)` of the next samples `(1, n, leads)`; n may be 0."""
@@ -45,31 +44,17 @@ class ScoreStream:
         scores = [np.zeros((0, self.leads + 1), "float32")]
         whole = len(rows) - len(rows) % self.block
         for start in range(0, whole, self.block):
-            scores.append(self._run(rows[start : start + self.block]))
-            self._start = None
+            scores.append(_run(self._stream.push, rows[start : start + self.block]))
         self._waiting = rows[whole:]
         if len(self._waiting) and samples.shape[1]:
-            scores.append(self._ahead(self._waiting))
+            filled = np.pad(self._waiting, ((0, self.block - len(self._waiting)), (0, 0)))
+            scores.append(_run(self._stream.peek, filled)[: len(self._waiting)])
         return np.concatenate(scores)[None, told:]
-
-    def _ahead(self, rows):
-        start = self._block_start()
-        scores = self._run(np.pad(rows, ((0, self.block - len(rows)), (0, 0))))[: len(rows)]
-        self._stream.load_state(start)
-        return scores
-
-    def _run(self, rows):
-        return keras.ops.convert_to_numpy(self._stream.push(rows[None]))[0]
-
-    def _block_start(self):
-        if self._start is None:
-            self._start = self._stream.state
-        return self._start
 
     @property
     def state(self):
         """A flat dict of NumPy arrays, for `np.savez(path, **stream.state)`."""
-        return {**self._block_start(), "waiting": self._waiting.copy()}
+        return {**self._stream.state, "waiting": self._waiting.copy()}
 
     def load_state(self, state):
         """Go on from a `state`; refused if it is of another model or block."""
@@ -82,5 +67,8 @@ class ScoreStream:
                 f"leads can be waiting. Received: {waiting.shape}"
             )
         self._stream.load_state(start)
-        self._start = start
         self._waiting = waiting.astype("float32")
+
+
+def _run(stream, rows):
+    return keras.ops.convert_to_numpy(stream(rows[None]))[0]

@@ -60,6 +60,20 @@ def test_an_empty_push_changes_nothing(rng):
     assert all(np.array_equal(before[key], value) for key, value in stream.state.items())
 
 
+@pytest.mark.parametrize("make", [residual, STRIDED["strided"]])
+def test_a_peek_is_the_push_and_leaves_the_stream_where_it_is(make, rng):
+    model = make()
+    x = inputs_of(model, rng, 2, 24)
+    peeked, plain = lamina.Stream(model, batch_size=2), lamina.Stream(model, batch_size=2)
+    for start, stop in ((0, 5), (5, 12), (12, 24)):
+        before = peeked.state
+        ahead = peeked.peek(x[:, start:stop])
+        assert all(np.array_equal(v, before[k]) for k, v in peeked.state.items())
+        want = plain.push(x[:, start:stop])
+        for got in (ahead, peeked.push(x[:, start:stop])):
+            all_close(ops.convert_to_numpy(got), ops.convert_to_numpy(want), 0)
+
+
 def test_weights_trained_further_show_at_once(rng):
     model = residual()
     stream = lamina.Stream(model, 2)

@@ -110,6 +110,14 @@ class Stream:
         ]
         return tree.pack_sequence_as(self._plan.outputs, outputs)
 
+    def peek(self, x, mask=None):
+        """What `push` would give, while the stream stays where it is."""
+        place = self._state, self._first
+        try:
+            return self.push(x, mask)
+        finally:
+            self._state, self._first = place
+
     def reset(self, rows=None):
         """Start anew: all rows, or those of `rows` (numbers, or one bool for each row)."""
         chosen = _state.chosen_rows(rows, self.batch_size)
