@@ -7,7 +7,7 @@ from keras import ops
 
 # Modules that trace a model in order to hand it to another runtime.
 _EXPORTERS = (
-    "keras.src.export",
+    keras.export.ExportArchive.__module__.rpartition(".")[0],
     "tensorflow.lite",
     "tensorflow.python.saved_model",
     "tf2onnx",
