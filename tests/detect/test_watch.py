@@ -28,9 +28,9 @@ def lines_of(x):
     return [f"{v!r}\n" for v in x.astype("float32").tolist()]
 
 
-def run(model, lines, state=None, **options):
+def run(model, lines, state=None, block=64):
     told = []
-    watch(model, lines, told.append, state, **{"block": 64, **options})
+    watch(model, lines, told.append, state, block=block)
     return [json.loads(line) for line in "".join(told).splitlines()]
 
 

@@ -1,6 +1,7 @@
 """Models of every make, for the tests of taps."""
 
 import keras
+import numpy as np
 from keras import ops
 
 register = keras.saving.register_keras_serializable(package="lamina_tests")
@@ -90,3 +91,7 @@ def net(rng, batch=6):
     model, x = Net(), rng.standard_normal((batch, 5)).astype("float32")
     model(x)
     return model, x
+
+
+def same(ours, theirs):
+    np.testing.assert_array_equal(ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs))

@@ -10,15 +10,11 @@ from keras import ops
 
 from lamina import Tap, Tapped, capture
 from tests.support import to_numpy_tree
-from tests.taps.models import POINTS, Block, Net, net
+from tests.taps.models import POINTS, Block, Net, net, same
 
 COMPILES = keras.backend.backend() != "torch"  # torch.compile takes a C++ compiler and a minute
 JIT = [False, True] if COMPILES else [False]
 JIT_SLOWLY = [False, pytest.param(True, marks=pytest.mark.slow)] if COMPILES else [False]
-
-
-def same(ours, theirs):
-    np.testing.assert_array_equal(ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs))
 
 
 @pytest.mark.parametrize("path", POINTS)
@@ -259,7 +255,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
 from lamina import Tapped
-from tests.taps.models import Net
+from tests.taps.models import Net, same
 with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
     model = Net()
     model.build((None, 5))
