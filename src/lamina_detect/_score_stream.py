@@ -54,20 +54,20 @@ class ScoreStream:
     @property
     def state(self):
         """A flat dict of NumPy arrays, for `np.savez(path, **stream.state)`."""
-        return {**self._stream.state, "waiting": self._waiting.copy()}
+        own = {"block": np.asarray(self.block), "waiting": self._waiting.copy()}
+        return {**self._stream.state, **own}
 
     def load_state(self, state):
         """Go on from a `state`; refused if it is of another model or block."""
-        waiting, start = np.asarray(state.get("waiting")), dict(state)
-        start.pop("waiting", None)
-        fits = waiting.ndim == 2 and waiting.shape[1] == self.leads
-        if not fits or len(waiting) >= self.block:
+        rest = dict(state)
+        block, waiting = rest.pop("block", None), rest.pop("waiting", None)
+        if block is None or waiting is None or int(block) != self.block:
             raise ValueError(
-                f"`state` is of another block: fewer than {self.block} samples of {self.leads} "
-                f"leads can be waiting. Received: {waiting.shape}"
+                f"`state` must be that of a stream with a block of {self.block}. "
+                f"Received: block={block}"
             )
-        self._stream.load_state(start)
-        self._waiting = waiting.astype("float32")
+        self._stream.load_state(rest)
+        self._waiting = np.asarray(waiting, "float32").reshape(-1, self.leads)
 
 
 def _run(stream, rows):
