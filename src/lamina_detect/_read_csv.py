@@ -17,7 +17,9 @@ def read_csv(path, columns=None, rate=None):
         with path.open("rb") as file:
             first = file.readline(65536)
         header = None if _all_numbers(first) else 0
-        table = pd.read_csv(path, header=header, skipinitialspace=True, low_memory=False)
+        # Universal newlines: on a lone carriage return pandas' parser takes memory without end.
+        with path.open(encoding="utf-8-sig") as file:
+            table = pd.read_csv(file, header=header, skipinitialspace=True, low_memory=False)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, pd.errors.ParserError) as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import pathlib
 import re
 import resource
 import signal
@@ -92,6 +93,21 @@ def no_hang(seconds=5):
         signal.signal(signal.SIGALRM, before)
 
 
+@contextlib.contextmanager
+def little_memory(most=1 << 30):
+    """No more than `most` bytes beside those in use: on the spot, before the machine is out."""
+    kind = resource.RLIMIT_DATA
+    soft, hard = resource.getrlimit(kind)
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():
+        used = re.search(r"VmData:\s+(\d+) kB", status.read_text())
+        resource.setrlimit(kind, (int(used[1]) * 1024 + most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (soft, hard))
+
+
 def outside(folder):
     """What was opened that is neither in the folder nor part of the machine."""
     own = (str(folder), sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/usr", "/etc")
@@ -105,17 +121,19 @@ def check_reading(make, folder, count):
     sys.addaudithook(_note)
     rng, before = np.random.default_rng(0), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused = 0
-    for _ in range(count):
-        changed.write_bytes(mutated(sound, rng))
-        OPENED.clear()
-        with no_hang(), contextlib.redirect_stderr(io.StringIO()):
-            try:
-                recording = lamina_detect.read(path)
-                recording.read(0, min(recording.length, 10))
-            except lamina_detect.BadInput as error:
-                refused += 1
-                assert str(error) and "\n" not in str(error)
-        assert not outside(folder)
+    with little_memory():
+        for _ in range(count):
+            changed.write_bytes(mutated(sound, rng))
+            OPENED.clear()
+            with no_hang(), contextlib.redirect_stderr(io.StringIO()):
+                try:
+                    recording = lamina_detect.read(path)
+                    recording.read(0, min(recording.length, 10))
+                except lamina_detect.BadInput as error:
+                    refused += 1
+                    assert str(error) and "\n" not in str(error)
+                    assert "memory" not in str(error)
+            assert not outside(folder)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 1 << 20, f"{grown} KiB more than before"
     assert 0 < refused
@@ -143,6 +161,19 @@ def test_a_header_with_a_number_of_many_digits_is_read_or_refused(digits, tmp_pa
                 recording = lamina_detect.read(record)
                 recording.read(0, min(recording.length, 10))
                 assert np.isfinite(recording.packing.calibration()).all()
+
+
+def test_a_lone_carriage_return_ends_a_line(tmp_path):
+    """It made pandas' parser take all memory: found at the 75,410th damaged file."""
+    rows = ["timestamp,value,label"]
+    rows += [f"2024-01-01 00:00:{i:02},{v:.3f},0" for i, v in enumerate(pulses(20))]
+    path = tmp_path / "x.csv"
+    path.write_text("\r".join(rows))
+    assert lamina_detect.read(path).length == 20
+    for cut in range(13, 21):
+        path.write_text("\n".join(rows[:cut]) + "\n2024-01-0\r 00:00:21,0.305,0")
+        with little_memory():
+            assert lamina_detect.read(path).length == cut + 1
 
 
 @pytest.mark.slow
