@@ -4,6 +4,7 @@ import numpy as np
 
 LONGEST_PERIOD = 4096
 CLEAR = 0.03
+SCALES_A_PERIOD = 4
 
 
 def find_period(x):
@@ -24,7 +25,52 @@ def find_period(x):
         envelope = _autocorrelation(_detrended(_envelope(pieces, smooth)))
         repeats = (repeats[: len(envelope)] + envelope) / 2
     height, period = _first_peak(repeats)
-    return period if height >= CLEAR else None
+    return period if height >= CLEAR else _hidden_period(pieces, len(x))
+
+
+def _hidden_period(pieces, length):
+    """Samples between bursts of slope, of any width: what noise or wander hides; or None.
+
+    The mean over scales 1, 2, 4, ... of the autocorrelation of the envelope of slopes at that
+    scale. Noise and wander hide some scales, and add little to the mean.
+    """
+    longest = pieces.shape[1] // 2
+    scales = [1 << k for k in range(longest.bit_length()) if SCALES_A_PERIOD << k < longest]
+    total = np.zeros(longest)
+    for scale in scales:
+        again = _burst_repeats(pieces, scale)[:longest]
+        total[: len(again)] += again / len(scales)
+    if not total.any():
+        return None
+    height, period = _highest_or_its_part(total)
+    # Noise peaks as well, the higher the fewer periods there are.
+    by_chance = np.sqrt(period / 8 / length)
+    return period if height >= max(CLEAR / 2, 2 * by_chance) else None
+
+
+def _highest_or_its_part(a, most=8, within=0.12):
+    """(height, lag) of the highest peak, or of one of 0.3 of it near a half, a third, ... of it."""
+    top = int(a.argmax())
+    for parts in range(most, 1, -1):
+        start, stop = (round(top / parts * (1 + side * within)) for side in (-1, 1))
+        lag = start + int(a[start : stop + 1].argmax())
+        if start < lag < stop and a[lag] >= 0.3 * a[top]:
+            return float(a[lag]), lag
+    return float(a[top]), top
+
+
+def _burst_repeats(pieces, scale):
+    """Autocorrelation of the envelope at one scale, from where one burst has ended; at least 0."""
+    smooth = _moving_sum(pieces, scale)
+    slopes = smooth[:, scale:] - smooth[:, :-scale]
+    envelope = np.sqrt(np.maximum(_moving_sum(slopes**2, 2 * scale), 0))
+    # Else a few large bursts would count for more than all others.
+    envelope = np.minimum(envelope, np.quantile(envelope, 0.9, axis=1, keepdims=True))
+    again = _autocorrelation(_detrended(envelope))
+    ended = np.flatnonzero(again < 0)
+    first = ended[0] if len(ended) else len(again)
+    again[: max(first, SCALES_A_PERIOD * scale)] = 0
+    return np.maximum(again, 0)
 
 
 def grain(x):
@@ -83,8 +129,12 @@ def _ripple(pieces):
 
 def _envelope(pieces, smooth):
     """Root of the mean squared slope over `smooth` samples."""
-    total = np.cumsum(np.pad(np.diff(pieces) ** 2, ((0, 0), (1, 0))), axis=1)
-    return np.sqrt(np.maximum(total[:, smooth:] - total[:, :-smooth], 0))
+    return np.sqrt(np.maximum(_moving_sum(np.diff(pieces) ** 2, smooth), 0))
+
+
+def _moving_sum(pieces, width):
+    total = np.cumsum(np.pad(pieces, ((0, 0), (1, 0))), axis=1)
+    return total[:, width:] - total[:, :-width]
 
 
 def _autocorrelation(pieces):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -180,8 +181,22 @@ def test_period_is_found_whatever_the_level_and_scale(period):
     assert abs(find_period(x) - period) <= 1
 
 
-def test_noise_has_no_period():
-    assert find_period(np.random.default_rng(0).standard_normal(20_000)) is None
+@pytest.mark.parametrize("noise", [0.05, 0.3])
+@pytest.mark.parametrize("period", [60, 150, 400])
+def test_period_is_found_of_uneven_beats_under_noise(period, noise, rng):
+    """Short beats of either sign and any height, now early, now late."""
+    places = np.cumsum(period * (1 + 0.08 * rng.standard_normal(200)))
+    heights = rng.choice([-1, 1], 200) * rng.uniform(0.7, 1.5, 200)
+    t = np.arange(int(places[-1]))
+    beats = (np.exp(-(((t - place) / (0.02 * period)) ** 2)) for place in places)
+    x = sum(height * beat for height, beat in zip(heights, beats, strict=True))
+    assert find_period(x + noise * rng.standard_normal(len(t))) == pytest.approx(period, rel=0.1)
+
+
+@pytest.mark.parametrize("memory", [0, 0.5, 0.9])
+def test_noise_has_no_period(memory):
+    noise = np.random.default_rng(0).standard_normal(20_000)
+    assert find_period(scipy.signal.lfilter([1], [1, -memory], noise)) is None
 
 
 def test_without_a_period_the_level_counts(rng, monkeypatch):
