@@ -1,8 +1,8 @@
 """`lamina detect` beside its peers, on real recordings: the tables of docs/detection.md.
 
-    python -m benchmarks.detect_compare DATA [--table peers|seeds|alarms|ablation|leave-one-out]
-                                        [--only NAME ...] [--peers PYTHON] [--methods NAME ...]
-                                        [--limit SECONDS]
+    python -m benchmarks.detect_compare DATA
+        [--table peers|seeds|alarms|ablation|altered|leave-one-out] [--only NAME ...]
+        [--peers PYTHON] [--methods NAME ...] [--limit SECONDS]
 
 DATA is the folder of recordings (mitdb, svdb, nab). Areas under ROC and average precisions are per
 beat for the ECG records with beat annotations (a beat's score: the maximum from 0.25 s before to
@@ -23,6 +23,7 @@ import time
 import numpy as np
 
 from benchmarks import _detect_peers
+from benchmarks._detect_altered import ALTERATIONS, altered
 from benchmarks._detect_series import ALL, BEATS, first, first_lead, judged, lamina_score, series
 from benchmarks._detect_settings import ABLATIONS, ablated, chosen_without, grid
 from lamina_detect import find_threshold
@@ -118,6 +119,21 @@ def ablation(asked):
         print_row(variant, *means, *(v.ap for v in found))
 
 
+def alterations(asked):
+    records = [(name, score) for name, _, score in series(asked.data, asked.only or BEATS)]
+    print_row("altered", "mean ROC", "mean AP", *(f"{name}: s, ROC, AP" for name, _ in records))
+    print("|---" * (3 + len(records)) + "|")
+    for how in ALTERATIONS:
+        found, cells = [], []
+        for _, record in records:
+            new = altered(record, how)
+            ours, window = lamina_score(new, new)
+            found.append(judged(ours, new))
+            cells.append(f"{window / new.rate:.2f}, {found[-1].roc:.3f}, {found[-1].ap:.3f}")
+        means = statistics.mean(v.roc for v in found), statistics.mean(v.ap for v in found)
+        print_row(how, *means, *cells)
+
+
 def leave_one_out(asked):
     found = grid(list(series(asked.data, asked.only or BEATS)))
     print_row("left out", "window, coordinates, cutoff chosen on the others", "ROC", "AP")
@@ -134,6 +150,7 @@ TABLES = {
     "seeds": seeds,
     "alarms": alarms,
     "ablation": ablation,
+    "altered": alterations,
     "leave-one-out": leave_one_out,
 }
 

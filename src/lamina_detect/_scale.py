@@ -4,7 +4,11 @@ import numpy as np
 
 LONGEST_PERIOD = 4096
 CLEAR = 0.03
+# A peak counts from this part of the highest on; lags agree within this part of them.
+PART = 0.3
+WITHIN = 0.12
 SCALES_A_PERIOD = 4
+SEEN_BY_BURSTS = 16
 
 
 def find_period(x):
@@ -14,25 +18,44 @@ def find_period(x):
     that change their shape or sign still come one after the other, and a second wave within a beat
     has no second burst of power. Over short pieces of the recording, so that a drifting rate blurs
     little.
+
+    Noise and wander can hide it, or show a wave within a beat or several beats instead. There the
+    bursts of slope at all scales decide.
     """
     length = min(LONGEST_PERIOD, len(x) // 2)
     if length < 16:
         return None
     pieces = _detrended(_pieces(x, length))
     smooth = max(2, round(_ripple(pieces)))
-    repeats = _autocorrelation(pieces)
+    signal = repeats = _autocorrelation(pieces)
     if 4 * smooth < length:
         envelope = _autocorrelation(_detrended(_envelope(pieces, smooth)))
         repeats = (repeats[: len(envelope)] + envelope) / 2
     height, period = _first_peak(repeats)
-    return period if height >= CLEAR else _hidden_period(pieces, len(x))
+    bursts = _bursts(pieces)
+    hidden = _burst_period(bursts, len(x))
+    if height < CLEAR:
+        return hidden
+    if hidden and (_within_a_beat(period, hidden, bursts) or _of_beats(period, hidden, signal)):
+        return hidden
+    return period
 
 
-def _hidden_period(pieces, length):
-    """Samples between bursts of slope, of any width: what noise or wander hides; or None.
+def _within_a_beat(period, hidden, bursts):
+    """Is it from wave to wave of one beat? Then no burst comes again after so short a time."""
+    near = bursts[round((1 - WITHIN) * period) : round((1 + WITHIN) * period) + 1]
+    return SEEN_BY_BURSTS < period < hidden / 1.5 and near.max() < PART * bursts[hidden]
 
-    The mean over scales 1, 2, 4, ... of the autocorrelation of the envelope of slopes at that
-    scale. Noise and wander hide some scales, and add little to the mean.
+
+def _of_beats(period, hidden, signal):
+    """Is it of several beats? Not if the signal turns round after one: it is a wave's half."""
+    return period > 1.5 * hidden and signal[hidden] > -0.05
+
+
+def _bursts(pieces):
+    """The autocorrelation of bursts of slope: the mean over scales of 1, 2, 4, ... samples.
+
+    Noise and wander hide some scales, and add little to the mean.
     """
     longest = pieces.shape[1] // 2
     scales = [1 << k for k in range(longest.bit_length()) if SCALES_A_PERIOD << k < longest]
@@ -40,21 +63,25 @@ def _hidden_period(pieces, length):
     for scale in scales:
         again = _burst_repeats(pieces, scale)[:longest]
         total[: len(again)] += again / len(scales)
-    if not total.any():
+    return total
+
+
+def _burst_period(bursts, length):
+    if not bursts.any():
         return None
-    height, period = _highest_or_its_part(total)
+    height, period = _highest_or_its_part(bursts)
     # Noise peaks as well, the higher the fewer periods there are.
     by_chance = np.sqrt(period / 8 / length)
     return period if height >= max(CLEAR / 2, 2 * by_chance) else None
 
 
-def _highest_or_its_part(a, most=8, within=0.12):
-    """(height, lag) of the highest peak, or of one of 0.3 of it near a half, a third, ... of it."""
+def _highest_or_its_part(a, most=8):
+    """(height, lag) of the highest peak, or of a high one near a half, a third, ... of its lag."""
     top = int(a.argmax())
     for parts in range(most, 1, -1):
-        start, stop = (round(top / parts * (1 + side * within)) for side in (-1, 1))
+        start, stop = (round(top / parts * (1 + side * WITHIN)) for side in (-1, 1))
         lag = start + int(a[start : stop + 1].argmax())
-        if start < lag < stop and a[lag] >= 0.3 * a[top]:
+        if start < lag < stop and a[lag] >= PART * a[top]:
             return float(a[lag]), lag
     return float(a[top]), top
 
@@ -147,12 +174,12 @@ def _autocorrelation(pieces):
 
 
 def _first_peak(a):
-    """(height, lag) of the first peak, after the first dip below 0, of 0.3 of the highest."""
+    """(height, lag) of the first peak, after the first dip below 0, of `PART` of the highest."""
     below = np.flatnonzero(a < 0)
     first = max(below[0] if len(below) else len(a), 4)
     inner = np.arange(max(first, 1), len(a) - 1)
     peaks = inner[(a[inner] >= a[inner - 1]) & (a[inner] > a[inner + 1])]
     if not len(peaks) or (top := a[peaks].max()) <= 0:
         return 0.0, 0
-    lag = peaks[a[peaks] >= 0.3 * top][0]
+    lag = peaks[a[peaks] >= PART * top][0]
     return float(a[lag]), int(lag)

@@ -181,16 +181,20 @@ def test_period_is_found_whatever_the_level_and_scale(period):
     assert abs(find_period(x) - period) <= 1
 
 
-@pytest.mark.parametrize("noise", [0.05, 0.3])
-@pytest.mark.parametrize("period", [60, 150, 400])
-def test_period_is_found_of_uneven_beats_under_noise(period, noise, rng):
-    """Short beats of either sign and any height, now early, now late."""
+@pytest.mark.parametrize("hidden_by", ["noise", "wander"])
+@pytest.mark.parametrize("sign", [[1], [-1, 1]])
+@pytest.mark.parametrize("period", [60, 150, 300])
+def test_period_is_found_of_uneven_beats(period, sign, hidden_by, rng):
+    """Short beats of any height, now early, now late, each with a second, slower wave."""
     places = np.cumsum(period * (1 + 0.08 * rng.standard_normal(200)))
-    heights = rng.choice([-1, 1], 200) * rng.uniform(0.7, 1.5, 200)
+    heights = rng.choice(sign, 200) * rng.uniform(0.7, 1.5, 200)
     t = np.arange(int(places[-1]))
-    beats = (np.exp(-(((t - place) / (0.02 * period)) ** 2)) for place in places)
-    x = sum(height * beat for height, beat in zip(heights, beats, strict=True))
-    assert find_period(x + noise * rng.standard_normal(len(t))) == pytest.approx(period, rel=0.1)
+    bump = lambda place, width: np.exp(-(((t - place) / width) ** 2))  # noqa: E731
+    x = rng.standard_normal(len(t))
+    x = 0.2 * x if hidden_by == "noise" else 0.03 * np.cumsum(x)
+    for place, height in zip(places, heights, strict=True):
+        x += height * (bump(place, 0.02 * period) + 0.3 * bump(place + 0.3 * period, 0.07 * period))
+    assert find_period(x) == pytest.approx(period, rel=0.1)
 
 
 @pytest.mark.parametrize("memory", [0, 0.5, 0.9])
