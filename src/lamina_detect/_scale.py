@@ -167,8 +167,9 @@ def _moving_sum(pieces, width):
 def _autocorrelation(pieces):
     """The median over the pieces, for lags up to half a piece."""
     length = pieces.shape[1]
-    spectrum = np.abs(np.fft.rfft(pieces, 2 * length)) ** 2
-    raw = np.fft.irfft(spectrum, 2 * length)[:, : length // 2]
+    padded = 1 << (2 * length - 1).bit_length()
+    spectrum = np.abs(np.fft.rfft(pieces, padded)) ** 2
+    raw = np.fft.irfft(spectrum, padded)[:, : length // 2]
     raw = raw / np.maximum(raw[:, :1], 1e-12)
     return np.median(raw, 0) / (1 - np.arange(length // 2) / length)
 
