@@ -9,6 +9,7 @@ PART = 0.3
 WITHIN = 0.12
 SCALES_A_PERIOD = 4
 SEEN_BY_BURSTS = 16
+REACH = 16
 
 
 def find_period(x):
@@ -63,7 +64,11 @@ def _bursts(pieces):
     for scale in scales:
         again = _burst_repeats(pieces, scale)[:longest]
         total[: len(again)] += again / len(scales)
-    return total
+    # Over a sixteenth of the lag to either side: the comb of a mains hum is finer.
+    lags = np.arange(longest)
+    low, high = lags - lags // REACH, np.minimum(lags + lags // REACH + 1, longest)
+    sums = np.concatenate([[0.0], np.cumsum(total)])
+    return (sums[high] - sums[low]) / (high - low)
 
 
 def _burst_period(bursts, length):
