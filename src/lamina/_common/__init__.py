@@ -2,17 +2,38 @@
 
 from lamina._common._arrays import to_numpy
 from lamina._common._backend import branch, is_concrete, is_exporting
-from lamina._common._checks import positive_integer, received
+from lamina._common._causal import Causal, Stateless
+from lamina._common._checks import (
+    choice,
+    integer,
+    invalid,
+    is_integer,
+    number,
+    positive_integer,
+    received,
+)
 from lamina._common._gradient import gradient
 from lamina._common._registration import register
 from lamina._common._replicas import from_first_replica, replicas, sum_over_replicas
+from lamina._common._types import Array, Shape, State, Tree
 
 __all__ = [
+    "Array",
+    "Causal",
+    "Shape",
+    "State",
+    "Stateless",
+    "Tree",
     "branch",
+    "choice",
     "from_first_replica",
     "gradient",
+    "integer",
+    "invalid",
     "is_concrete",
     "is_exporting",
+    "is_integer",
+    "number",
     "positive_integer",
     "received",
     "register",
