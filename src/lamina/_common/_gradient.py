@@ -50,7 +50,8 @@ def _torch(function, x):
 
     outside = torch.is_grad_enabled()
     with torch.enable_grad():
-        x = keras.tree.map_structure(lambda t: t if t.requires_grad else _leaf(t), x)
+        # Aliases: what `function` only closes over is constant, also where it came from x.
+        x = keras.tree.map_structure(lambda t: t.view_as(t) if t.requires_grad else _leaf(t), x)
         total, aux = function(x)
         flat = keras.tree.flatten(x)
         if not total.requires_grad:  # it does not depend on anything that trains
