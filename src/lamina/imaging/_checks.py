@@ -27,8 +27,8 @@ def real_images(name: str, shape: Any, layer: Any, channels: int | None = None) 
     if len(shape) != 4 or (channels is not None and shape[-1] != channels):
         wanted = "channels" if channels is None else channels
         raise ValueError(
-            f"`{name}` of {type(layer).__name__} {layer.name!r} must have the shape (batch, height, "
-            f"width, {wanted}). {received(f'{name}.shape', shape)}"
+            f"`{name}` of {type(layer).__name__} {layer.name!r} must have the shape (batch, "
+            f"height, width, {wanted}). {received(f'{name}.shape', shape)}"
         )
     return shape
 
@@ -38,8 +38,8 @@ def known_sizes(name: str, shape: Shape, layer: Any) -> tuple[int, int]:
     height, width = shape[-3:-1]
     if height is None or width is None:
         raise ValueError(
-            f"`{name}` of {type(layer).__name__} {layer.name!r} must have a known height and width: "
-            f"give the Input both. {received(f'{name}.shape', shape)}"
+            f"`{name}` of {type(layer).__name__} {layer.name!r} must have a known height and "
+            f"width: give the Input both. {received(f'{name}.shape', shape)}"
         )
     return height, width
 

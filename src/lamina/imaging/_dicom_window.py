@@ -41,7 +41,8 @@ class DicomWindow(keras.layers.Layer):
 
     Example:
         >>> x = np.array([[[[-100.0], [40.0], [300.0]]]])
-        >>> DicomWindow("LINEAR_EXACT", 0, 1)([x, np.array([[40.0]]), np.array([[400.0]])])[0, 0, :, 0]
+        >>> window = DicomWindow("LINEAR_EXACT")
+        >>> window([x, np.array([[40.0]]), np.array([[400.0]])])[0, 0, :, 0]
         [0.15, 0.5, 1.0]
 
     Reference:

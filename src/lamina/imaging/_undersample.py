@@ -21,9 +21,9 @@ class Undersample(MeasurementOperator):
 
         y[..., l, :] = m[l] x[..., l, :],    m[l] in {0, 1}
 
-    Lines lie along the width, as phase encoding does. Of `width` lines `round(width / acceleration)`
-    are measured, the `centre` ones always: where they are follows from the kind, the seed and the
-    width alone. It is its own adjoint.
+    Lines lie along the width, as phase encoding does. Of `width` lines `round(width /
+    acceleration)` are measured, the `centre` ones always: where they are follows from the kind,
+    the seed and the width alone. It is its own adjoint.
 
     Args:
         kind: "equispaced": beside the centre every a-th line from a random first one, a being such
