@@ -44,6 +44,12 @@ def product(rows, matrix):
     return ops.matmul(rows, matrix)
 
 
+def tanh(x):
+    """tanh of `x` in its own precision, of values whose absolute error matters."""
+    # Keras' own gives float32 for float64 on JAX; its sigmoid does not.
+    return 2 * ops.sigmoid(2 * x) - 1
+
+
 def largest(x):
     """int32 index of the largest number of each row, the first one on a tie.
 
@@ -82,18 +88,18 @@ def causal_convolution(x, kernel, bias=None):
     return tf.squeeze(y if bias is None else tf.nn.bias_add(y, bias), 1)
 
 
-def island(core):
+def xla_compiled(core):
     """`core(rows, *others)` compiled by XLA inside any TensorFlow graph.
 
     `core` treats every row (entry of axis 0) by itself and gives one row for each; what
     else it takes is the same for all rows, and compiled in where it is a Python value. On JAX it
-    is compiled too, see `whole`; on PyTorch and in exports it runs as it is.
+    is compiled too, see `jit_compiled`; on PyTorch and in exports it runs as it is.
 
-    XLA compiles anew for each number of rows. One that only the running graph knows is rounded up
+    XLA compiles again for each number of rows. One that only the running graph knows is rounded up
     to one of a few sizes (4 to an octave); the rows added are cut off again, which copies nothing.
     """
     compiled = {}
-    plain = whole(core)
+    plain = jit_compiled(core)
 
     @functools.wraps(core)
     def run(x, *others):
@@ -101,7 +107,7 @@ def island(core):
             return plain(x, *others)
         import tensorflow as tf
 
-        # One for each configuration: TensorFlow warns where one function is often traced anew. It
+        # One for each configuration: TensorFlow warns where one function is often traced again. It
         # counts by the code, which a partial function does not show.
         kind = (x.dtype, *x.shape[1:], *map(_kind, keras.tree.flatten(others)))
         if kind not in compiled:
@@ -118,8 +124,8 @@ def island(core):
     return run
 
 
-def whole(core):
-    """`core(*args)` compiled whole on JAX, which compiles every operation of eager code by itself.
+def jit_compiled(core):
+    """`core(*args)` as one jitted function on JAX, which otherwise compiles each eager operation.
 
     What is not made of tensors is compiled in, and must be hashable; it must not own weights.
     Other backends run it as it is.

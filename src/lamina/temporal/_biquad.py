@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import branch, received, register
+from lamina._common._fast import tanh
 from lamina.temporal import _blocks
 from lamina.temporal import _segments as segments
 from lamina.temporal import _state_space as state_space
@@ -117,8 +118,7 @@ class Biquad(keras.layers.Layer):
             return self.sos
         wide = ops.convert_to_tensor(np.zeros((), "float64")).dtype  # float32 on JAX without x64
         numerator = ops.cast(self.numerator.value, wide)
-        # tanh; Keras' own gives float32 for float64 on JAX.
-        bounded = LIMIT * (2 * ops.sigmoid(2 * ops.cast(self.poles.value, wide)) - 1)
+        bounded = LIMIT * tanh(ops.cast(self.poles.value, wide))
         a1, a2 = (1 + bounded[:, 1:]) * bounded[:, :1], bounded[:, 1:]
         return ops.concatenate([numerator, ops.ones_like(a1), a1, a2], axis=1)
 
