@@ -43,10 +43,11 @@ def number(
 ) -> float:
     """`value` as a finite float within `low..high`, or a ValueError that says what `name` means."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    fits = real and math.isfinite(value)
-    if not fits or (low is not None and value < low) or (high is not None and value > high):
+    given = float(value) if real else math.nan
+    below, above = low is not None and given < low, high is not None and given > high
+    if not math.isfinite(given) or below or above:
         raise invalid(name, f"{meaning}{_limits(low, high)}", value)
-    return float(value)
+    return given
 
 
 def choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
