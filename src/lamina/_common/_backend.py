@@ -8,7 +8,7 @@ from keras import ops
 
 from lamina._common._types import Array
 
-# Modules that trace a model in order to hand it to another runtime.
+# Modules that trace a model for another runtime.
 _EXPORTERS = (
     keras.export.ExportArchive.__module__.rpartition(".")[0],
     "tensorflow.lite",

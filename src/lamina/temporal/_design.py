@@ -8,7 +8,7 @@ from lamina._common import invalid
 
 
 def scipy_signal() -> Any:
-    """`scipy.signal`, or an error that says what to install."""
+    """`scipy.signal`, or an error that names what to install."""
     try:
         import scipy.signal
     except ImportError as error:

@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
-from lamina._common import Array, Shape, received
+from lamina._common import Array, Shape, invalid, received
 
 SHAPE = "`(batch, time, features)`"
 
 
 def check_features(layer: keras.layers.Layer, input_shape: Shape) -> int:
-    """The number of features of an input shape, or a ValueError that says what is wrong."""
+    """The number of features of an input shape, or a ValueError that names what is wrong."""
     shape = tuple(input_shape)
     name = type(layer).__name__
     if len(shape) != 3:
@@ -28,10 +28,8 @@ def check_features(layer: keras.layers.Layer, input_shape: Shape) -> int:
 def checked_initial(initial: str) -> str:
     """`initial`, what was before the first sample, or a ValueError."""
     if initial not in ("zeros", "edge"):
-        raise ValueError(
-            '`initial` says what was before the first sample: "zeros", or "edge" for the '
-            f"first valid sample repeated. {received('initial', initial)}"
-        )
+        wanted = 'what was before the first sample: "zeros", or "edge" for its first valid one'
+        raise invalid("initial", wanted, initial)
     return initial
 
 

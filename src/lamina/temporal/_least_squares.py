@@ -29,8 +29,8 @@ class LeastSquaresFit:
     Attributes:
         r2: Share of the variance of y that the layer explains, over all outputs; 1 is all of it.
         residual: Root mean square error of each output.
-        rank: Independent columns of the system. Below `parameters`, the data do not say what all
-            weights should be, and the smallest ones that fit were taken.
+        rank: Independent columns of the system. Below `parameters`, the data do not determine
+            all weights, and the smallest ones that fit were taken.
         condition: Largest over smallest singular value; above 1e8 the weights mean little.
         parameters: Weights per output.
         samples: Rows of the system.
