@@ -14,6 +14,7 @@ from lamina._common import (
     is_concrete,
     positive_integer,
     received,
+    received_text,
     register,
     to_numpy,
 )
@@ -188,7 +189,7 @@ class PackedSampleDecoder(CodeLayer):
         if len(data) < min(needed, count * self.bytes_per_frame):
             raise ValueError(
                 f"`data` is too short: {samples} samples of {self.channels} channels in format "
-                f"{self.format} take {needed} bytes. {received('bytes', len(data))}"
+                f"{self.format} take {needed} bytes. {received_text(f'{len(data)} bytes')}"
             )
         data = data[: count * self.bytes_per_frame]
         data = np.pad(data, (0, count * self.bytes_per_frame - len(data)))
