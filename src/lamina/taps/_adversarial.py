@@ -1,16 +1,17 @@
 """A generator and a discriminator that train each other under `fit`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops, random
 
-from lamina._common import Array, Shape, Tree, choice, invalid, register, replicas
+from lamina._common import Array, Tree, choice, invalid, register, replicas
 from lamina.taps._build import build_inner, compile_from_config, symbolic, symbols
 from lamina.taps._capture import capture
 from lamina.taps._feature_matching_loss import FeatureMatchingLoss
 from lamina.taps._input_gradient import input_gradient
+from lamina.taps._maps import total
 from lamina.taps._state import frozen, read_once
 from lamina.taps._tap import Tap, taps_config, taps_from_config
 
@@ -179,26 +180,26 @@ class Adversarial(keras.Model):
         losses = self.play(real, y_pred, training)
         self.generator_loss.update_state(losses["generator"])
         self.discriminator_loss.update_state(losses["discriminator"])
-        total = (losses["generator"] + losses["discriminator"]) / replicas()
+        loss = (losses["generator"] + losses["discriminator"]) / replicas()
         if self.loss is not None or self.losses:
-            total += super().compute_loss(x, real, y_pred, sample_weight, training)
-        return total
+            loss += super().compute_loss(x, real, y_pred, sample_weight, training)
+        return loss
 
     def _penalties(self, real: Array, fake: Array, training: bool) -> Array:
         def score(x: Array) -> Array:
-            return _total(map(ops.sum, _flat(self.discriminator(x, training=training))))
+            return total(map(ops.sum, _flat(self.discriminator(x, training=training))))
 
-        total = 0.0
+        penalty = 0.0
         if self.r1:
-            total += ops.mean(_squared_slope(score, real)) * (0.5 * self.r1)
+            penalty += ops.mean(_squared_slope(score, real)) * (0.5 * self.r1)
         if self.gradient_penalty:
             rows = (ops.shape(real)[0], *[1] * (len(real.shape) - 1))
             share = random.uniform(rows, dtype=real.dtype, seed=self._seeds)
             # Under mixed precision the generated half is the narrower one.
             mixed = share * real + (1 - share) * ops.cast(fake, real.dtype)
             off = _safe_sqrt(_squared_slope(score, mixed)) - 1
-            total += ops.mean(ops.square(off)) * self.gradient_penalty
-        return total
+            penalty += ops.mean(ops.square(off)) * self.gradient_penalty
+        return penalty
 
     def get_config(self) -> dict[str, Any]:
         pack = keras.saving.serialize_keras_object
@@ -228,11 +229,7 @@ class Adversarial(keras.Model):
 def _mean(loss: Callable, scores: Tree) -> Array:
     """The mean loss of each tensor of scores, summed; in float32 at least."""
     wide = (ops.cast(s, keras.backend.result_type(s.dtype, "float32")) for s in _flat(scores))
-    return _total(ops.mean(loss(score)) for score in wide)
-
-
-def _total(terms: Iterable[Array]) -> Array:
-    return sum(terms)
+    return total(ops.mean(loss(score)) for score in wide)
 
 
 def _squared_slope(score: Callable, x: Array) -> Array:

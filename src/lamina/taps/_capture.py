@@ -31,9 +31,9 @@ class capture:
         model: Any Keras layer or model: Functional, Sequential, subclassed, nested.
         taps: A path, a `Tap`, a list of them, or `{alias: path or Tap}`. Calls are counted from
             the start of the scope.
-        modify: Replacements of values: `{key: function of the value}`, or one `function(key, value)`
-            for every tap. A key that is not among the taps is a path. The result must have the
-            value's shapes and dtypes. Taps record the result.
+        modify: Replacements of values: `{key: function of the value}`, or one function of
+            `(key, value)` for every tap. A key that is not among the taps is a path. The result
+            must have the value's shapes and dtypes. Taps record the result.
 
     Returns:
         By `with ... as`, a dict with the key of each tap, filled as the model is called: the value

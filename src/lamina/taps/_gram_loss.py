@@ -43,8 +43,8 @@ class GramLoss(keras.losses.Loss):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        data_format = data_format or keras.config.image_data_format()
-        self.data_format = choice("data_format", data_format, ("channels_last", "channels_first"))
+        given = data_format or keras.config.image_data_format()
+        self.data_format = choice("data_format", given, ("channels_last", "channels_first"))
 
     def call(self, y_true: Tree, y_pred: Tree) -> Array:
         grams = [{k: self._gram(x) for k, x in as_maps(maps).items()} for maps in (y_true, y_pred)]

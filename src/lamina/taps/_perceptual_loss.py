@@ -83,7 +83,7 @@ class PerceptualLoss(keras.losses.Loss):
                     f"{received('shape', weights.shape)}"
                 )
             difference = difference * ops.cast(weights, difference.dtype)
-        axes = tuple(range(1, len(difference.shape) - 1))
+        axes = tuple(range(1, len(real.shape) - 1))
         return ops.mean(ops.sum(difference, axis=-1), axis=axes)
 
     def get_config(self) -> dict[str, Any]:
