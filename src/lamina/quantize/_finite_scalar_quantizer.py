@@ -16,7 +16,7 @@ from lamina.quantize._quantizer import Quantizer, straight_through
 
 # Widens the bound a little, so that the outermost levels are reached before tanh saturates; the
 # value of vector-quantize-pytorch.
-_WIDER = 1e-3
+_EPSILON = 1e-3
 
 
 @register
@@ -123,7 +123,7 @@ def _quantized(inputs: Array, mask: Array | None, levels: tuple[int, ...]) -> tu
 
 def _bounded(inputs: Array, levels: np.ndarray) -> Array:
     """The inputs between the outermost levels."""
-    radius = (levels - 1) * (1 + _WIDER) / 2
+    radius = (levels - 1) * (1 + _EPSILON) / 2
     offset = np.where(levels % 2 == 0, 0.5, 0.0)
     shift = np.arctanh(offset / radius)
     radius, offset, shift = (ops.cast(n, inputs.dtype) for n in (radius, offset, shift))

@@ -6,12 +6,12 @@ from keras import ops
 
 from lamina._common import Array, State, from_first_replica, sum_over_replicas
 from lamina._common._fast import jit_compiled
-from lamina.quantize._nearest import misfit, nearest
+from lamina.quantize._nearest import distortion, nearest
 from lamina.quantize._statistics import kmeans, moved, reseeded, tally
 
 # The k-means start goes on until this many vectors a row were seen: the mean of 16 has a quarter of
 # their spread.
-ENOUGH = 16
+VECTORS_PER_ROW = 16
 
 
 class Rules(NamedTuple):
@@ -67,11 +67,11 @@ def _started(
 ) -> Array:
     """The table, as the k-means start leaves it on the first batches."""
 
-    def start():
+    def start() -> Array:
         return kmeans(frozen, state["counts"], vectors, usable, draw, rules.metric, rules.decay)
 
     frozen = ops.stop_gradient(table)
-    waiting = ops.logical_and(state["seen"] < ENOUGH * table.shape[0], ops.any(usable))
+    waiting = ops.logical_and(state["seen"] < VECTORS_PER_ROW * table.shape[0], ops.any(usable))
     rows = from_first_replica(ops.cond(waiting, start, lambda: frozen))
     # The gradient still reaches the rows through `table`.
     return table + ops.stop_gradient(rows - table) if rules.update == "gradient" else rows
@@ -92,7 +92,7 @@ def _after(
     after = {"counts": counts, "hits": state["hits"] + here}
     after["codebook"] = _without_shift(rows, state)
     if rules.starting:
-        after["seen"] = ops.minimum(state["seen"] + ops.sum(here), ENOUGH * size)
+        after["seen"] = ops.minimum(state["seen"] + ops.sum(here), VECTORS_PER_ROW * size)
     return after
 
 
@@ -118,8 +118,8 @@ def _revived(
     share = ops.mean(counts)
     dead = counts < share * rules.revive_below
 
-    def revive():
-        weight = misfit(vectors, ops.take(rows, ops.maximum(codes, 0), axis=0), rules.metric)
+    def revive() -> tuple[Array, Array]:
+        weight = distortion(vectors, ops.take(rows, ops.maximum(codes, 0), axis=0), rules.metric)
         table, replaced = reseeded(rows, dead, vectors, codes >= 0, draw, weight)
         return table, ops.where(replaced, share, counts)
 

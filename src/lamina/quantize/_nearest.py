@@ -48,7 +48,7 @@ def unit(vectors: Array) -> Array:
     return vectors * ops.rsqrt(ops.maximum(square, SHORTEST_SQUARED))
 
 
-def misfit(vectors: Array, rows: Array, metric: str) -> Array:
+def distortion(vectors: Array, rows: Array, metric: str) -> Array:
     """Squared distance of each vector from its row; of the directions under "cosine"."""
     if metric == "cosine":
         vectors, rows = unit(vectors), unit(rows)

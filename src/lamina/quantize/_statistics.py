@@ -6,13 +6,13 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array
-from lamina.quantize._nearest import misfit, nearest
+from lamina.quantize._nearest import distortion, nearest
 
 # Lloyd's iterations of a k-means start: further ones change the distortion by a few per cent.
 ITERATIONS = 10
 # Vectors tried for each row at the start. On separate clusters 38 of 60 starts missed one with 3
 # vectors (up to 1.9 times the distortion of the best of five by scikit-learn), 2 of 60 with 12.
-TRIALS = 12
+CANDIDATES = 12
 # In place of 0 in a logarithm and a divisor; its own inverse is still a float32.
 TINY = 1e-30
 
@@ -48,7 +48,7 @@ def reseeded(
     No vector is taken twice; with fewer `valid` vectors than rows, the last rows stay. `draw` is
     uniform on (0, 1): sampling without replacement after Efraimidis and Spirakis (2006).
     """
-    order = ops.argsort(ops.where(valid, _lateness(draw, weight), float("inf")))
+    order = ops.argsort(ops.where(valid, _waiting_times(draw, weight), float("inf")))
     rank = ops.cumsum(ops.cast(which, "int32")) - 1
     replaced = ops.logical_and(which, rank < ops.sum(ops.cast(valid, "int32")))
     picked = ops.take(order, ops.where(replaced, rank, 0))
@@ -91,16 +91,16 @@ def seeded(
 ) -> Array:
     """`table` with the `empty` rows on vectors far from each other: greedy k-means++.
 
-    Each row takes the best of some vectors, drawn in proportion to their misfit so far. When no
+    Each row takes the best of some vectors, drawn in proportion to their distortion so far. When no
     vector is left that would be any better for it, a row stays where it is.
     """
     shifts = _shifts(table.shape[0], table.dtype)
 
     def place(k: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
         table, weight = now
-        late = _lateness((draw + shifts[k]) % 1.0, weight)
-        tried = ops.take(vectors, ops.argmin(late, axis=-1), axis=0)
-        after = ops.minimum(weight, misfit(vectors, tried[:, None], metric))
+        waits = _waiting_times((draw + shifts[k]) % 1.0, weight)
+        tried = ops.take(vectors, ops.argmin(waits, axis=-1), axis=0)
+        after = ops.minimum(weight, distortion(vectors, tried[:, None], metric))
         best = ops.argmin(ops.sum(after, axis=-1))
         better = ops.logical_and(empty[k], ops.sum(after[best]) < ops.sum(weight))
         row = ops.where(better, tried[best], table[k])
@@ -112,21 +112,21 @@ def seeded(
 
 
 def _shifts(rows: int, dtype: Any) -> Array:
-    """`(rows, TRIALS, 1)` numbers that make further draws of one: added to it, modulo 1.
+    """`(rows, CANDIDATES, 1)` numbers that make further draws of one: added to it, modulo 1.
 
     Multiples of the golden section, which modulo 1 lie evenly however many there are.
     """
-    shifts = 0.618034 * np.arange(rows * TRIALS).reshape(-1, TRIALS, 1) % 1.0
+    shifts = 0.618034 * np.arange(rows * CANDIDATES).reshape(-1, CANDIDATES, 1) % 1.0
     return ops.convert_to_tensor(shifts, dtype)
 
 
-def _lateness(draw: Array, weight: Array) -> Array:
+def _waiting_times(draw: Array, weight: Array) -> Array:
     """Exponential waiting times: the first to come is a draw in proportion to `weight`."""
     return -ops.log(ops.maximum(draw, TINY)) / ops.maximum(weight, TINY)
 
 
 def _fit(table: Array, vectors: Array, valid: Array, metric: str) -> tuple[Array, Array]:
-    """(codes, misfit) of the vectors; code -1 where they are not valid."""
+    """(codes, distortion) of the vectors; code -1 where they are not valid."""
     codes = nearest(vectors, table, metric)
-    error = misfit(vectors, ops.take(table, codes, axis=0), metric)
+    error = distortion(vectors, ops.take(table, codes, axis=0), metric)
     return ops.where(valid, codes, -1), error
