@@ -65,6 +65,12 @@ class Adversarial(keras.Model):
         translates `x`. A `loss` in `compile` compares the generator's output with `real` and is
         added: `compile("adam")`, `compile("adam", loss="mae")`.
 
+    Input shape:
+        The generator's; with `latent_dim` anything whose first axis is the batch.
+
+    Output shape:
+        The generator's.
+
     Raises:
         ValueError: for an unknown loss, a negative weight, taps that lead nowhere.
 

@@ -48,7 +48,8 @@ class FeatureMatchingLoss(keras.losses.Loss):
         `loss(real, fake)` with the maps of one discriminator as a list, tuple or dict in order, a
         list of these for several, or a single map, which counts as one that is not the last. So it
         serves in `compile(loss={key: FeatureMatchingLoss()})`, where each key is a map of its own
-        (`n_layers` is then 3 or 4, as in the papers), and in `compute_loss`.
+        (`n_layers` is then 3 or 4, as in the papers), and in `compute_loss`. Real and fake have the
+        same shapes, any; the result is a scalar.
 
     Raises:
         ValueError: if `style` is none of these; if real and fake have different maps.

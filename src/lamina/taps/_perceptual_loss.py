@@ -27,8 +27,8 @@ class PerceptualLoss(keras.losses.Loss):
             the maps; LPIPS has learnt them on human judgements. None: 1 for every channel.
 
     Call:
-        `loss(real, fake)` with two batches of images. A value for each row, reduced as in every
-        Keras loss.
+        `loss(real, fake)` with two batches of images, in the shape that the extractor takes. A
+        value for each row, reduced as in every Keras loss.
 
     Raises:
         TypeError: if `extractor` cannot be called.

@@ -12,7 +12,15 @@ from lamina.taps._recorder import Recorder
 
 
 class TapName(NamedTuple):
-    """A point to tap: the shapes and dtypes are those of its first call."""
+    """A point to tap, as `tap_names` lists it.
+
+    Attributes:
+        path: The path of the layer, as `Tap` takes it.
+        layer: The name of its class.
+        calls: How often the model calls it.
+        shape: The shape of the output of its first call, a tuple; nested as the output is.
+        dtype: Its dtype, nested likewise.
+    """
 
     path: str
     layer: str

@@ -14,7 +14,20 @@ from lamina.taps._state import isolated
 
 @dataclass
 class TapLine:
-    """What one layer returned in a forward pass, all its calls together."""
+    """What one layer returned in a forward pass, all its calls together.
+
+    Attributes:
+        path: The path of the layer, as `Tap` takes it.
+        layer: The name of its class.
+        calls: How often it was called.
+        shapes: Of the tensors that its first call returned.
+        dtypes: Theirs.
+        values: How many numbers all calls returned.
+        zeros: How many of them are 0.
+        nans: How many of them are NaN.
+        total: Sum of those that are not.
+        squares: Sum of their squares.
+    """
 
     path: str
     layer: str
@@ -63,7 +76,14 @@ class TapLine:
 
 @dataclass
 class TapSummary:
-    """The lines of a `tap_summary`, in the order of the model's tree."""
+    """What `tap_summary` returns; `str` of it is the table.
+
+    Attributes:
+        model: Name and class of the model.
+        lines: One for each layer that a tap can reach, in the order of the model's tree.
+        first_nan: The path of the layer that gives NaN first; see `tap_summary`.
+        verdict: A sentence on where NaN appears first; empty if there is none.
+    """
 
     model: str
     lines: list[TapLine]
