@@ -5,16 +5,17 @@ array whose last axis holds the two. Complex tensors do not cross a layer's bord
 complex weights wrongly on every backend (docs/keras-defects.md), and they do not export.
 """
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import Array, is_exporting
+from lamina._common import Array, is_exporting, received
 from lamina._common._fast import product
 
-Pair: TypeAlias = tuple[Array, Array]
+Pair: TypeAlias = Sequence[Array]
 
 
 def split(x: Array) -> Pair:
@@ -48,7 +49,7 @@ def fourier(z: Pair, inverse: bool = False, centred: bool = True) -> Pair:
     height, width = ops.shape(z[0])[-2:]
     if centred:
         z = _rolled(z, -(height // 2), -(width // 2))
-    z = (ops.ifft2 if inverse else ops.fft2)(z)
+    z = (ops.ifft2 if inverse else ops.fft2)(tuple(z))
     dtype = keras.backend.standardize_dtype(z[0].dtype)
     root = ops.sqrt(ops.cast(height * width, dtype))
     z = tuple(part * root if inverse else part / root for part in z)
@@ -65,7 +66,7 @@ def _by_matrices(z: Pair, inverse: bool, centred: bool) -> Pair:
     if height is None or width is None:
         raise ValueError(
             "a Fourier transform is exported as products by matrices, for which height and width "
-            f"must be known: give the Input both. Received: shape={tuple(z[0].shape)}"
+            f"must be known: give the Input both. {received('shape', tuple(z[0].shape))}"
         )
     dtype = keras.backend.standardize_dtype(z[0].dtype)
     z = _transformed(z, _matrix(width, inverse, centred, dtype))

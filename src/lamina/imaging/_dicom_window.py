@@ -71,7 +71,7 @@ class DicomWindow(keras.layers.Layer):
         allowed = width >= smallest if self.function == "LINEAR" else width > smallest
         width = ops.where(allowed, width, ops.cast(float("nan"), width.dtype))
         if self.function == "SIGMOID":
-            t = ops.sigmoid(4 * (x - centre) / width)
+            t: Array = ops.sigmoid(4 * (x - centre) / width)
         elif self.function == "LINEAR_EXACT":
             t = ops.clip((x - centre) / width + 0.5, 0, 1)
         else:

@@ -16,9 +16,9 @@ class DisplacementField(keras.layers.Layer):
 
         y[p] = p + u[p]
 
-    With `squarings` the input is a stationary velocity field v, which is integrated over one unit of
-    time by scaling and squaring: u = v / 2^n, then n times u[p] <- u[p] + u[p + u[p]]. The result is
-    a smooth map with a smooth inverse, given by -v.
+    With `squarings` the input is a stationary velocity field v, which is integrated over one unit
+    of time by scaling and squaring: u = v / 2^n, then n times u[p] <- u[p] + u[p + u[p]]. The
+    result is a smooth map with a smooth inverse, given by -v.
 
     Args:
         squarings: n; 0: the input is the displacement itself.

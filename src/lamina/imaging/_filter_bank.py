@@ -50,7 +50,8 @@ def synthesis(a: Array, d: Array, low: np.ndarray, high: np.ndarray, axis: int) 
     both = ops.stack([a, d], axis=-1)
     y = _convolved(both, index, kernel, stride=1, axis=axis)
     y = ops.moveaxis(y, -1, axis + 1)
-    shape = [*ops.shape(a)]
+    sizes: Array = ops.shape(a)
+    shape = [*sizes]
     shape[axis] = 2 * n
     return ops.reshape(y, shape)
 
@@ -61,10 +62,10 @@ def _convolved(x: Array, index: np.ndarray, kernel: np.ndarray, stride: int, axi
     x = ops.moveaxis(x, axis, -2 if several else -1)
     if not several:
         x = x[..., None]
-    rest = ops.shape(x)[:-2]
+    rest: Array = ops.shape(x)[:-2]
     x = ops.take(x, ops.convert_to_tensor(index, "int32"), axis=-2)
     x = ops.reshape(x, (-1, len(index), kernel.shape[1]))
-    kernel = ops.convert_to_tensor(kernel, x.dtype)
-    y = ops.conv(x, kernel, strides=stride, padding="valid", data_format="channels_last")
+    weights = ops.convert_to_tensor(kernel, x.dtype)
+    y = ops.conv(x, weights, strides=stride, padding="valid", data_format="channels_last")
     y = ops.reshape(y, (*rest, y.shape[1], y.shape[2]))
     return ops.moveaxis(y, -2, axis)

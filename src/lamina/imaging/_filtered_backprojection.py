@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import Array, Shape, choice, positive_integer, register
+from lamina._common import Array, Shape, choice, positive_integer, received, register
 from lamina._common._fast import product
 from lamina.imaging._checks import known_sizes, real_images
 from lamina.imaging._parallel_beam import backproject, checked_angles
@@ -73,7 +73,7 @@ class FilteredBackprojection(keras.layers.Layer):
         if views != len(self.angles):
             raise ValueError(
                 f"`inputs` of FilteredBackprojection {self.name!r} must have {len(self.angles)} "
-                f"views, one for each angle. Received: inputs.shape={shape}"
+                f"views, one for each angle. {received('inputs.shape', shape)}"
             )
         dtype = self.compute_dtype
         self._geometry = geometry_of(self.angles, bins, self.size, self.centre, dtype)
@@ -90,14 +90,15 @@ class FilteredBackprojection(keras.layers.Layer):
             )
 
     def call(self, inputs: Array) -> Array:
-        batch, views, bins, channels = ops.shape(inputs)
+        sizes: Array = ops.shape(inputs)
+        batch, views, bins, channels = sizes
         y = ops.transpose(inputs, (0, 3, 1, 2))
         if self.response is not None:
             y = product(y, ops.cast(self.response, self.compute_dtype))
         y = ops.reshape(ops.transpose(y, (2, 3, 0, 1)), (views, bins, batch * channels))
         x = backproject(self._geometry, y, matched=False)
         x = ops.reshape(x, (self.size, self.size, batch, channels))
-        scale = ops.convert_to_tensor(np.pi / (2 * len(self.angles)), self.compute_dtype)
+        scale: Array = ops.convert_to_tensor(np.pi / (2 * len(self.angles)), self.compute_dtype)
         return ops.transpose(x, (2, 0, 1, 3)) * scale
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from lamina._common import Array, register
+from lamina._common import Array, received, register
 
 
 class MeasurementOperator(keras.layers.Layer):
@@ -79,7 +79,7 @@ class Adjoint(keras.layers.Layer):
         if not isinstance(operator, MeasurementOperator) or not operator.built:
             raise ValueError(
                 "`operator` must be a built layer that measures, such as `Fourier2D`. "
-                f"Received: operator={operator!r}"
+                f"{received('operator', operator)}"
             )
         self.operator = operator
 

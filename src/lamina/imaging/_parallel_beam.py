@@ -1,23 +1,25 @@
 """Projection along parallel rays and its exact adjoint, both by gathering.
 
-Joseph's method (IEEE Trans. Med. Imaging 1, 1982). A ray at the angle t and the distance k from the
-centre is the line i cos t - j sin t = k, with i the column and j the row, which counts downwards. One
-weight serves both ways:
+Joseph's method (IEEE Trans. Med. Imaging 1, 1982). A ray at the angle t and the distance k from
+the centre is the line i cos t - j sin t = k, with i the column and j the row, which counts
+downwards. One weight serves both ways:
 
     w(k; i, j) = hat((k - i c - j s) / m) / m,   m = max(|c|, |s|),   hat(u) = max(0, 1 - |u|)
 
-with c = cos t, s = -sin t. On its way along the driving axis (the rows where |c| >= |s|) a ray meets
-two pixels in each row; and since the hat is 2 m <= 2 bins wide, a pixel meets two rays of a view. So
-neither direction scatters, both are deterministic, and they are a matched pair to rounding.
+with c = cos t, s = -sin t. On its way along the driving axis (the rows where |c| >= |s|) a ray
+meets two pixels in each row; and since the hat is 2 m <= 2 bins wide, a pixel meets two rays of a
+view. So neither direction scatters, both are deterministic, and they are a matched pair to
+rounding.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from keras import ops
 
-from lamina._common import Array
+from lamina._common import Array, received
 from lamina._common._fast import take_rows
 
 Projection = Callable[[Array], Array]
@@ -157,12 +159,12 @@ def _constant(value: float, geometry: Geometry) -> Array:
     return ops.convert_to_tensor(value, geometry.dtype)
 
 
-def checked_angles(angles: object, what: str = "angles") -> tuple[float, ...]:
+def checked_angles(angles: Any) -> tuple[float, ...]:
     """Angles as plain floats, or a ValueError."""
     values = np.asarray(angles, "float64") if np.ndim(angles) == 1 else np.zeros(0)
     if len(values) == 0 or not np.isfinite(values).all():
         raise ValueError(
-            f"`{what}` must be a list of finite angles in radians, at least one: np.linspace(0, "
-            f"np.pi, 180, endpoint=False). Received: {what}={angles!r}"
+            "`angles` must be a list of finite angles in radians, at least one: np.linspace(0, "
+            f"np.pi, 180, endpoint=False). {received('angles', angles)}"
         )
     return tuple(float(v) for v in values)

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from lamina._common import Array, Shape, choice, positive_integer, register
+from lamina._common import Array, Shape, choice, positive_integer, received, register
 from lamina.imaging._checks import known_sizes, real_images
 from lamina.imaging._operator import MeasurementOperator
 from lamina.imaging._parallel_beam import Geometry, checked_angles, matched_pair
@@ -19,9 +19,9 @@ class Radon(MeasurementOperator):
         y[a, k] = sum_ij w(k; i, j) x[j, i],    w = hat((k - i c + j s) / m) / m
 
     with column i and row j counted from the centre, rows downwards, c = cos(angles[a]),
-    s = sin(angles[a]), m = max(|c|, |s|) and hat(u) = max(0, 1 - |u|): linear interpolation along the
-    rows or columns that a ray crosses (Joseph). Pixels and bins are one unit apart. The angle 0
-    sums over rows, as in scikit-image.
+    s = sin(angles[a]), m = max(|c|, |s|) and hat(u) = max(0, 1 - |u|): linear interpolation along
+    the rows or columns that a ray crosses (Joseph). Pixels and bins are one unit apart. The angle
+    0 sums over rows, as in scikit-image.
 
     Args:
         angles: In radians, at least one.
@@ -59,7 +59,7 @@ class Radon(MeasurementOperator):
         if size != width:
             raise ValueError(
                 f"`inputs` of Radon {self.name!r} must be square images: pad them. "
-                f"Received: inputs.shape={tuple(input_shape)}"
+                f"{received('inputs.shape', tuple(input_shape))}"
             )
         self.size = size
         geometry = geometry_of(self.angles, self.bins, size, self.centre, self.compute_dtype)
@@ -93,7 +93,8 @@ def geometry_of(
 
 def _with_batch_last(function: Any, x: Array) -> Array:
     """`function` on `(h, w, columns)`: a batch in the last axis shares indices and weights."""
-    batch, height, width, channels = ops.shape(x)
+    sizes: Array = ops.shape(x)
+    batch, height, width, channels = sizes
     columns = ops.reshape(ops.transpose(x, (1, 2, 0, 3)), (height, width, batch * channels))
     y = function(columns)
     height, width = y.shape[:2]

@@ -27,8 +27,8 @@ class Resample(MeasurementOperator):
         border: What lies outside: "zeros", or "nearest" for the pixel at the border.
 
     Input shape:
-        `[image, coordinates]`: `(batch, height, width, channels)` and `(batch, height', width', 2)`,
-        (row, column) in pixels. Height and width of the image must be known.
+        `[image, coordinates]`: `(batch, height, width, channels)` and `(batch, height', width',
+        2)`, (row, column) in pixels. Height and width of the image must be known.
 
     Output shape:
         `(batch, height', width', channels)`. The adjoint takes `[values, coordinates]` back.

@@ -49,7 +49,7 @@ class SoftThreshold(keras.layers.Layer):
         power = ops.sum(ops.square(inputs), axis=-1, keepdims=True)
         # Without the `where` the gradient of the root at 0 is infinite, times 0: NaN.
         above = power > self.threshold**2
-        size = ops.sqrt(ops.where(above, power, ops.ones_like(power)))
+        size: Array = ops.sqrt(ops.where(above, power, ops.ones_like(power)))
         return ops.where(above, inputs * (1 - self.threshold / size), ops.zeros_like(inputs))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

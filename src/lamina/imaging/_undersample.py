@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import Array, Shape, choice, integer, invalid, number, register
+from lamina._common import Array, Shape, choice, integer, invalid, number, received, register
 from lamina.imaging._checks import complex_images
 from lamina.imaging._operator import MeasurementOperator
 
@@ -82,7 +82,7 @@ class Undersample(MeasurementOperator):
             raise ValueError(
                 f"`centre` takes {centre} of {width} lines, more than the {count} that an "
                 f"acceleration of {self.acceleration:g} measures. Choose a smaller centre or "
-                f"acceleration. Received: centre={self.centre:g}"
+                f"acceleration. {received('centre', self.centre)}"
             )
         mask = np.zeros(width)
         first = (width - centre + 1) // 2  # where fastMRI puts it
@@ -118,7 +118,7 @@ class Undersample(MeasurementOperator):
         if width is None:
             raise ValueError(
                 f"`inputs` of Undersample {self.name!r} must have a known width: give the Input "
-                f"one. Received: inputs.shape={tuple(input_shape)}"
+                f"one. {received('inputs.shape', tuple(input_shape))}"
             )
         self._mask = self.mask(width)
         self.built = True
@@ -139,7 +139,9 @@ class Undersample(MeasurementOperator):
         return k + lines * (measured - k) / ops.cast(1 + weight, self.compute_dtype)
 
     def _lines(self, like: Array) -> Array:
-        lines = ops.convert_to_tensor(self._mask, keras.backend.standardize_dtype(like.dtype))
+        lines: Array = ops.convert_to_tensor(
+            self._mask, keras.backend.standardize_dtype(like.dtype)
+        )
         return lines[:, None]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
