@@ -46,13 +46,16 @@ def fourier(z: Pair, inverse: bool = False, centred: bool = True) -> Pair:
     if is_exporting():
         # No runtime beside TensorFlow's own has a Fourier transform of two axes; all have products.
         return _by_matrices(z, inverse, centred)
+    dtype = keras.backend.standardize_dtype(z[0].dtype)
+    # No backend has a Fourier transform in half precision.
+    z = tuple(ops.cast(part, keras.backend.result_type(dtype, "float32")) for part in z)
     height, width = ops.shape(z[0])[-2:]
     if centred:
         z = _rolled(z, -(height // 2), -(width // 2))
-    z = (ops.ifft2 if inverse else ops.fft2)(tuple(z))
-    dtype = keras.backend.standardize_dtype(z[0].dtype)
-    root = ops.sqrt(ops.cast(height * width, dtype))
-    z = tuple(part * root if inverse else part / root for part in z)
+    transform: Array = ops.ifft2 if inverse else ops.fft2
+    z = transform(tuple(z))
+    root: Array = ops.sqrt(ops.cast(height * width, z[0].dtype))
+    z = tuple(ops.cast(part * root if inverse else part / root, dtype) for part in z)
     return _rolled(z, height // 2, width // 2) if centred else z
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 import keras
-import numpy as np
 from keras import ops
 
 from lamina._common import Array, is_exporting
+
+# The unit of each dtype: 1 and the next number are this far apart.
+_UNIT = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
 
 
 def conjugate_gradients(apply: Callable[[Array], Array], b: Array, iterations: int) -> Array:
@@ -19,7 +21,7 @@ def conjugate_gradients(apply: Callable[[Array], Array], b: Array, iterations: i
     """
     dtype = keras.backend.standardize_dtype(b.dtype)
     # Rounding stops progress near the unit of the dtype: going on would divide 0 by 0.
-    smallest = _dot(b, b) * float(np.finfo(dtype).eps) ** 2
+    smallest = _dot(b, b) * _UNIT[dtype] ** 2
 
     def step(count: Array, x: Array, r: Array, p: Array, rr: Array) -> tuple[Array, ...]:
         q = apply(p)
