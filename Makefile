@@ -13,7 +13,8 @@ help:
 	@echo "make test      the suite on one backend: BACKEND=tensorflow (default), jax or torch"
 	@echo "make test-all  every backend, slow tests included"
 	@echo "make check     format, lint, types      make format   mend format and lint"
-	@echo "make bench     the benchmarks           make docs     the documentation site"
+	@echo "make bench     the benchmarks, or one: BENCH=codec; tables and JSON in out/bench"
+	@echo "make docs      the documentation site"
 
 .venv/uv: constraints.txt
 	$(PYTHON) -m venv .venv
@@ -67,10 +68,14 @@ format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Peers and backends do not share processes: each script is one.
+# All scripts but those that need data from outside (benchmarks/detection). Each is a process, since
+# peers and backends do not share one.
+BENCH ?= $(filter-out _%,$(basename $(notdir $(wildcard benchmarks/*.py))))
+
 bench: .venv/torch .venv/jax
-	@for script in benchmarks/*.py; do case $$script in */_*) continue;; esac; \
-	  echo "== $$script"; $(RUN) -m benchmarks.$$(basename $$script .py) || exit 1; done
+	@for name in $(BENCH); do \
+	  echo "== $$name"; KERAS_BACKEND=$(BACKEND) $(RUN) -m benchmarks.$$name || exit 1; \
+	done
 
 docs: .venv/dev
 	$(BIN)/mkdocs build --strict

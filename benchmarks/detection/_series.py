@@ -1,13 +1,14 @@
-"""The recordings of the detection tables, and how a score is judged on them."""
+"""The recordings of the detection tables, and how a score is evaluated on them."""
 
 import dataclasses
 import json
 import pathlib
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 import lamina_detect
-from lamina_detect import Detector
+from lamina_detect import Detector, Recording
 from lamina_detect._evaluate import compare
 from lamina_detect._fit import filled
 from lamina_detect._job import demo_path
@@ -18,19 +19,20 @@ NAB = ("ec2_request_latency_system_failure", "machine_temperature_system_failure
 ALL = (*BEATS, "MBA_ECG805", "InternalBleeding16", *NAB)
 
 
-def series(data, names):
+def series(data: pathlib.Path, names: Iterable[str]) -> Iterator[tuple[str, Recording, Recording]]:
     """`(name, to learn from, to score)` of each recording."""
     for name in names:
-        yield (name, *_pair(pathlib.Path(data), name))
+        learn, score = _pair(data, name)
+        yield name, learn, score
 
 
-def _pair(data, name):
+def _pair(data: pathlib.Path, name: str) -> tuple[Recording, Recording]:
     if (data / "mitdb" / f"{name}.hea").exists():
         record = lamina_detect.read(data / "mitdb" / name)
     elif name == "MBA_ECG805":
         record = lamina_detect.read(data / "svdb" / "MBA_ECG805.csv")
     elif name == "InternalBleeding16":
-        return [lamina_detect.read(demo_path(part)) for part in ("TRAIN", "TEST")]
+        return lamina_detect.read(demo_path("TRAIN")), lamina_detect.read(demo_path("TEST"))
     else:
         record = lamina_detect.read(data / "nab" / f"{name}.csv")
         windows = json.loads((data / "nab" / "anomaly_windows.json").read_text())
@@ -40,11 +42,12 @@ def _pair(data, name):
     return record, record
 
 
-def first_lead(recording):
+def first_lead(recording: Recording) -> np.ndarray:
+    """Its samples, with the last valid one in gaps."""
     return filled(samples_of(recording)(0, recording.length)[:, 0]).astype("float64")
 
 
-def first(recording, length):
+def first(recording: Recording, length: int) -> Recording:
     """The recording's first `length` samples."""
     beats, labels = recording.beats, recording.labels
     if beats is not None:
@@ -54,15 +57,18 @@ def first(recording, length):
     return dataclasses.replace(recording, length=length, beats=beats, labels=labels)
 
 
-def lamina_score(learn, score, **settings):
+def lamina_score(learn: Recording, score: Recording, **settings: object) -> tuple[np.ndarray, int]:
     """`(score of all leads together, window)` of a detector that is fitted on `learn`."""
     detector = Detector(**settings).fit(learn)
     return detector.score(score).together, detector.settings["window"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
-    """`off`: samples from the highest score to the nearest labelled one."""
+class Quality:
+    """How well a score finds what is marked.
+
+    `off`: samples from the highest score to the nearest marked one.
+    """
 
     roc: float = float("nan")
     ap: float = float("nan")
@@ -70,19 +76,19 @@ class Verdict:
     off: int | None = None
 
 
-def judged(score, recording, volume=False):
+def quality(score: np.ndarray, recording: Recording, volume: bool = False) -> Quality:
     """A score against the labels; VUS-PR, on request, is aeon's `range_pr_vus_score`."""
-    told = compare(score, recording)
-    if told is None:  # Nothing is marked in so short a piece.
-        return Verdict()
+    found = compare(score, recording)
+    if found is None:  # Nothing is marked in so short a piece.
+        return Quality()
     vus_pr = None
     if volume and recording.labels is not None:
         from aeon.benchmarking.metrics.anomaly_detection import range_pr_vus_score
 
         vus_pr = range_pr_vus_score(recording.labels.astype(int), np.nan_to_num(score), 100)
-    return Verdict(
-        told["area_under_roc"],
-        told["average_precision"],
+    return Quality(
+        found["area_under_roc"],
+        found["average_precision"],
         vus_pr,
-        told["distance_of_highest_to_nearest_event"],
+        found["distance_of_highest_to_nearest_event"],
     )

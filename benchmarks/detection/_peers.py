@@ -1,19 +1,26 @@
-"""One peer on one series, in a process of its own: `_detect_peers.py METHOD IN.npz OUT.npz LIMIT`.
+"""One peer on one series, in a process of its own.
 
-Needs no lamina: aeon, stumpy, pyod and torch only. IN holds `learn`, `score` and `window`; OUT the
-scores of the first samples of `score`, as many as the method can do in LIMIT seconds.
+    python -m benchmarks.detection._peers METHOD IN.npz OUT.npz LIMIT
+
+Needs neither Keras nor lamina: aeon, stumpy, pyod and torch only. IN holds `learn`, `score` and
+`window`; OUT the scores of the first samples of `score`, as many as the method can do in LIMIT
+seconds.
 """
 
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-PROBE = 3_000
+Method = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+"""`(learn, score, window)` to a score for each sample of `score`."""
+
+PROBE = 3_000  # samples on which a method is timed first
 
 
-def kmeans_ad(learn, score, window):
+def kmeans_ad(learn: np.ndarray, score: np.ndarray, window: int) -> np.ndarray:
     from aeon.anomaly_detection.series.distance_based import KMeansAD
 
     model = KMeansAD(window_size=window, stride=1, n_clusters=20, random_state=0)
@@ -21,14 +28,14 @@ def kmeans_ad(learn, score, window):
     return model.predict(score)
 
 
-def sub_pca(learn, score, window, components=10):
+def sub_pca(learn: np.ndarray, score: np.ndarray, window: int, components: int = 10) -> np.ndarray:
     """What ten principal components leave of each centred window, at its last sample."""
     known, new = sliding_window_view(learn, window), sliding_window_view(score, window)
     some = known[:: max(1, len(known) // 50_000)]
     some = some - some.mean(1, keepdims=True)
     basis = np.linalg.eigh(some.T @ some)[1][:, -components:]
 
-    def left(windows):
+    def left(windows: np.ndarray) -> np.ndarray:
         windows = windows - windows.mean(1, keepdims=True)
         return (windows**2).sum(1) - ((windows @ basis) ** 2).sum(1)
 
@@ -36,7 +43,7 @@ def sub_pca(learn, score, window, components=10):
     return np.concatenate([np.zeros(window - 1), *rest])
 
 
-def matrix_profile(learn, score, window):
+def matrix_profile(learn: np.ndarray, score: np.ndarray, window: int) -> np.ndarray:
     """The distance of each window to the nearest other one, at its last sample."""
     import stumpy
 
@@ -49,13 +56,13 @@ def matrix_profile(learn, score, window):
     return np.concatenate([np.zeros(window - 1), distance])
 
 
-def k_shape(learn, score, window):
+def k_shape(learn: np.ndarray, score: np.ndarray, window: int) -> np.ndarray:
     from pyod.models.ts_kshape import KShape
 
     return KShape(n_clusters=3, window_size=window, max_iter=5).fit(learn).decision_function(score)
 
 
-def lstm_ad(learn, score, window):
+def lstm_ad(learn: np.ndarray, score: np.ndarray, window: int) -> np.ndarray:
     import torch
     from pyod.models.ts_lstm import LSTMAD
 
@@ -64,16 +71,16 @@ def lstm_ad(learn, score, window):
     return model.fit(learn).decision_function(score)
 
 
-def from_median(learn, score, window):
+def from_median(learn: np.ndarray, score: np.ndarray, window: int) -> np.ndarray:
     return np.abs(score - np.median(learn))
 
 
-def random(learn, score, window):
+def random(learn: np.ndarray, score: np.ndarray, window: int) -> np.ndarray:
     return np.random.default_rng(1).random(len(score))
 
 
 # The method, and the power of the length with which its time grows; 0: always short.
-PEERS = {
+PEERS: dict[str, tuple[Method, int]] = {
     "KMeansAD": (kmeans_ad, 1),
     "sub-PCA": (sub_pca, 0),
     "matrix profile": (matrix_profile, 2),
@@ -84,7 +91,9 @@ PEERS = {
 }
 
 
-def feasible(method, power, learn, score, window, limit):
+def feasible(
+    method: Method, power: int, learn: np.ndarray, score: np.ndarray, window: int, limit: float
+) -> int:
     """As many samples as take `limit` seconds, by the time that a short piece takes."""
     if not power:
         return len(score)
@@ -96,7 +105,7 @@ def feasible(method, power, learn, score, window, limit):
     return min(len(score), int(probe * (limit / took) ** (1 / power)))
 
 
-def main():
+def main() -> None:
     name, given, found, limit = sys.argv[1:]
     method, power = PEERS[name]
     data = np.load(given)

@@ -2,27 +2,33 @@
 
 import contextlib
 import itertools
+from collections.abc import Callable, Sequence
 from unittest import mock
 
 import keras
 import numpy as np
 
 import lamina
-from benchmarks._detect_series import judged
-from lamina_detect import Detector, _fit, _model
+from benchmarks.detection._series import Quality, quality
+from lamina_detect import Detector, Recording, _fit, _model
 from lamina_detect._density import ShapeDensity
 from lamina_detect._detector import _take_over
 from lamina_detect._samples import samples_of
+
+Change = Callable[[Detector, Recording], None]
+Setting = tuple[float, int, float]
+"""Window and cutoff as parts of the period, and the number of coordinates between them."""
+Grid = dict[Setting, dict[str, Quality]]
 
 WINDOWS = (0.5, 0.65, 0.8)
 COMPONENTS = (6, 8, 12)
 CUTOFFS = (0.4, 0.6, 0.9)
 
 
-def changed(**fields):
+def changed(**fields: Callable[[np.ndarray], np.ndarray]) -> Change:
     """The codebooks with other values in some fields."""
 
-    def change(detector, recording):
+    def change(detector: Detector, recording: Recording) -> None:
         for book in detector.codebooks:
             for field, value in fields.items():
                 object.__setattr__(book, field, value(getattr(book, field)))
@@ -31,7 +37,7 @@ def changed(**fields):
     return change
 
 
-def refined(detector, recording, epochs=3, block=8192):
+def refined(detector: Detector, recording: Recording, epochs: int = 3, block: int = 8192) -> None:
     """The shapes trained further: the loss is the score itself, tapped at the density."""
     model = lamina.Tapped(detector.scorer, {"surprise": "density"})
     usual = lambda _, score: keras.ops.minimum(score, 20.0)  # noqa: E731
@@ -41,12 +47,14 @@ def refined(detector, recording, epochs=3, block=8192):
     model.fit(x, {"surprise": np.zeros((*x.shape[:2], 1))}, 1, epochs, verbose=0)
 
 
-def trainable_centres(layer, name, trainable, **asked):
-    """As `add_weight`: TensorFlow tells at a variable's creation whether it can be trained."""
+def trainable_centres(
+    layer: keras.Layer, name: str, trainable: bool, **asked: object
+) -> keras.Variable:
+    """As `add_weight`: whether TensorFlow can train a variable is fixed when it is created."""
     return keras.layers.Layer.add_weight(layer, name=name, trainable=name == "centres", **asked)
 
 
-def nothing(detector, recording):
+def nothing(detector: Detector, recording: Recording) -> None:
     """As it is."""
 
 
@@ -78,19 +86,19 @@ ABLATIONS = {
 }
 
 
-def ablated(variant, learn, score):
-    """The verdict on a detector that is different in one part."""
+def ablated(variant: str, learn: Recording, score: Recording) -> Quality:
+    """The quality of a detector that is different in one part."""
     settings, values, change = ABLATIONS[variant]
     with contextlib.ExitStack() as stack:
         for module, name, value in values:
             stack.enter_context(mock.patch.object(module, name, value))
         detector = Detector(**settings).fit(learn)
     change(detector, learn)
-    return judged(detector.score(score).together, score)
+    return quality(detector.score(score).together, score)
 
 
-def grid(pairs):
-    """`{setting: {name: verdict}}` for every setting of the grid."""
+def grid(pairs: Sequence[tuple[str, Recording, Recording]]) -> Grid:
+    """`{setting: {name: quality}}` for every setting of the grid."""
     found = {}
     for window, components, cutoff in itertools.product(WINDOWS, COMPONENTS, CUTOFFS):
         with (
@@ -98,7 +106,7 @@ def grid(pairs):
             mock.patch.object(_model, "CUTOFF_OF_PERIOD", cutoff),
         ):
             found[window, components, cutoff] = {
-                name: judged(
+                name: quality(
                     Detector(components=components).fit(learn).score(score).together, score
                 )
                 for name, learn, score in pairs
@@ -107,10 +115,10 @@ def grid(pairs):
     return found
 
 
-def chosen_without(name, found):
+def chosen_without(name: str, found: Grid) -> Setting:
     """The setting that is best on all records but one, by the sum of area and precision."""
 
-    def merit(setting):
+    def merit(setting: Setting) -> float:
         return sum(v.roc + v.ap for other, v in found[setting].items() if other != name)
 
     return max(found, key=merit)
