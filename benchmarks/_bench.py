@@ -101,7 +101,7 @@ def run(name: str, sections: dict[str, Section], options: argparse.Namespace) ->
 
 
 def need_tensorflow() -> None:
-    """Leave, with a word of why, where another backend was asked for."""
+    """Exit with the reason where another backend is set."""
     import keras
 
     if keras.backend.backend() != "tensorflow":

@@ -47,27 +47,34 @@ class Remote:
             stderr=self._errors,
             text=True,
         )
-        hello = self._hello()
-        self.works: list[str] = hello.get("works", [])
-        self.versions: dict[str, str] = hello.get("versions", {})
-        self.facts: dict[str, float] = hello.get("facts", {})
-        self.missing = "" if hello else f"not installed ({self._last_error()})"
+        first = self._handshake()
+        self.works: list[str] = first.get("works", [])
+        self.versions: dict[str, str] = first.get("versions", {})
+        self.facts: dict[str, float] = first.get("facts", {})
+        self.missing = "" if first else self._reason()
 
-    def _hello(self) -> dict:
-        """What `serve` says first; some libraries print when they are imported."""
+    def _handshake(self) -> dict:
+        """The first line of `serve`; some libraries print others before, when they are imported."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith('{"works"'):
                 return json.loads(line)
         return {}
 
+    def _reason(self) -> str:
+        error = self._last_error()
+        missing = "not installed" if "ModuleNotFoundError" in error else "does not run here"
+        return f"{missing} ({error})"
+
     def _last_error(self) -> str:
         self._process.wait()
         self._errors.seek(0)
-        return (self._errors.read().strip().splitlines() or ["no word of why"])[-1]
+        return (self._errors.read().strip().splitlines() or ["no error message"])[-1]
 
     def timer(self, work: str, repeats: int = 1) -> Timer:
         """Seconds of one of the process' works, the mean of `repeats` in a row."""
+        if self.missing:
+            raise RuntimeError(f"No process for {work!r}: {self.missing}")
         assert self._process.stdin is not None and self._process.stdout is not None
         stdin, stdout = self._process.stdin, self._process.stdout
 
