@@ -41,7 +41,7 @@ class Report:
             "rows": self.records,
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps(found, indent=1, default=_plain) + "\n")
+        self.path.write_text(json.dumps(found, indent=1, default=_plain, allow_nan=False) + "\n")
         print(f"\nWritten to {self.path}")
 
 

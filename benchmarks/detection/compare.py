@@ -41,7 +41,7 @@ from lamina_detect import Recording, find_threshold
 from lamina_detect._events import FALSE_ALARMS
 
 SEEDS = 5
-QUICK = 20_000
+QUICK = 60_000  # samples
 MOST_FOR_VOLUME = 30_000  # VUS-PR takes minutes for longer series
 
 
@@ -54,8 +54,9 @@ class Table(Report):
         self.columns = columns
 
     def row(self, *cells: object) -> None:
-        shown = (f"{c:.4f}" if isinstance(c, float) else "" if c is None else c for c in cells)
-        self.add(list(shown), dict(zip(self.columns, cells, strict=True)))
+        known = [None if isinstance(c, float) and np.isnan(c) else c for c in cells]
+        shown = (f"{c:.4g}" if isinstance(c, float) else "" if c is None else c for c in known)
+        self.add(list(shown), dict(zip(self.columns, known, strict=True)))
 
 
 def chosen(
