@@ -143,7 +143,9 @@ def quantity(value: float, unit: str) -> str:
 
 
 def _three(value: float) -> str:
-    """Three digits that count, without an exponent."""
+    """Three digits that count, without an exponent; a count as it is."""
+    if isinstance(value, int):
+        return str(value)
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
 
 

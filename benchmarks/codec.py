@@ -78,7 +78,9 @@ def codebook_of(bench: Bench, table: np.ndarray, codes: np.ndarray) -> None:
     name = f"CodebookDecoder [256, 64], {codes.dtype} {rows} x {length}"
     ours = graph(layer, codes)
     beside(bench, name, ours, "tf.gather", graph(gather, codes), 1 / 1.2)
-    bare = keras.layers.Lambda(gather, output_shape=(length, 64))
+    bare = keras.layers.Lambda(
+        lambda c: tf.gather(table, tf.cast(c, tf.int32)), output_shape=(length, 64)
+    )
     in_predict, theirs = predicted(layer, codes), predicted(bare, codes)
     beside(bench, f"{name}, predict", in_predict, "tf.gather", theirs, 1 / 1.2)
     beside(bench, name, ours, "one-hot", graph(one_hot, codes), 8)
