@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+Read = Callable[[int, int], np.ndarray]
+
 
 @dataclasses.dataclass(frozen=True)
 class Packing:
@@ -18,9 +20,9 @@ class Packing:
     gain: Sequence[float]
     baseline: Sequence[float]
 
-    def calibration(self):
+    def calibration(self) -> tuple[np.ndarray, np.ndarray]:
         """Gain and baseline as a batch of one."""
-        return np.float32([self.gain]), np.float32([self.baseline])
+        return np.array([self.gain], "float32"), np.array([self.baseline], "float32")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +39,14 @@ class Recording:
 
     Args:
         name: For people.
-        leads, units: One of each a lead.
-        length: Samples a lead.
-        rate: Samples a second; None where unknown.
-        read: `read(start, stop)` gives those samples: floats `(n, leads)`, NaN where there is none;
-            with `packing` the frames of bytes `(frames, frame_bytes)`, counted in frames.
-        packing: How bytes hold samples; None where `read` gives samples.
+        leads, units: One of each per lead.
+        length: Samples per lead.
+        rate: Samples per second; None where unknown.
+        read: `read(start, stop)` gives those samples: floats `(n, leads)`, NaN where there is none.
+        frames: `frames(start, stop)` gives the same as it is stored: frames of bytes
+            `(n, frame_bytes)`, counted in frames. None where the samples are not stored as bytes
+            that a model can decode.
+        packing: How those bytes hold samples.
         times: A time for each sample (numbers or dates), where the file has them.
         beats: Annotated beats, if any.
         labels: `(length,)` True where the file marks an anomaly, if it does.
@@ -53,22 +57,42 @@ class Recording:
     units: Sequence[str]
     length: int
     rate: float | None
-    read: Callable[[int, int], np.ndarray]
+    read: Read
+    frames: Read | None = None
     packing: Packing | None = None
     times: Any = None
     beats: Beats | None = None
     labels: np.ndarray | None = None
 
     @classmethod
-    def from_array(cls, samples, rate=None, leads=None, name="array", **more):
+    def from_array(
+        cls,
+        samples: Any,
+        rate: float | None = None,
+        leads: Sequence[str] | None = None,
+        name: str = "array",
+        **more: Any,
+    ) -> "Recording":
         """A recording of an array `(length,)` or `(length, leads)`."""
         samples = np.asarray(samples)
         samples = samples[:, None] if samples.ndim == 1 else samples
         leads = tuple(leads or (f"lead{i}" for i in range(samples.shape[1])))
         units = more.pop("units", ("",) * len(leads))
-        read = lambda start, stop: samples[start:stop].astype("float32")  # noqa: E731
+
+        def read(start: int, stop: int) -> np.ndarray:
+            # A piece at a time: the array may be a file mapped into memory.
+            return samples[start:stop].astype("float32")
+
         return cls(name, leads, units, len(samples), rate, read, **more)
 
-    def seconds(self, samples):
+    def seconds(self, samples: Any) -> np.ndarray:
         """Positions in seconds, or in samples where the rate is unknown."""
         return np.asarray(samples) / (self.rate or 1)
+
+
+def filled(x: np.ndarray) -> np.ndarray:
+    """`x` with the last valid sample where there is none."""
+    there = np.isfinite(x)
+    last = np.maximum.accumulate(np.where(there, np.arange(len(x)), 0))
+    first = x[np.argmax(there)]
+    return np.where(there[last], x[last], first)

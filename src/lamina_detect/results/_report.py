@@ -3,40 +3,64 @@
 import dataclasses
 import html
 import io
+import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina_detect import _output
-from lamina_detect._recording import Recording
-from lamina_detect._survey import Survey
+from lamina_detect._atomic import atomic_write
+from lamina_detect.recordings import Read, Recording
+from lamina_detect.results._events import Event
+from lamina_detect.results._files import time_of
+from lamina_detect.results._summary import COLUMNS, Summary
+
+if TYPE_CHECKING:
+    import matplotlib.figure
 
 INK, SIGNAL, ALARM, SCORE = "#1b2733", "#2563a8", "#c8372d", "#7a5195"
-ZOOMS = 10
-SHAPES_SHOWN = 12
-COLUMNS = 1200
+# Alarms that are drawn; where there is none, the highest events.
+MAX_ZOOMS, ZOOMS_WITHOUT_ALARM = 10, 3
+# Windows that a zoom shows before the peak and after it.
+ZOOM_BEFORE, ZOOM_AFTER = 5, 3
+# Half of them the commonest, half the rarest, in rows of six; a share below RARE is drawn in red.
+MAX_SHAPES, SHAPES_PER_ROW, RARE = 12, 6, 0.005
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """What pictures are drawn from; `samples` and `values` are `(start, stop) -> (n, ...)`."""
+    """What pictures are drawn from; `values(start, stop)` gives the scores of a stretch."""
 
     recording: Recording
-    survey: Survey
-    samples: Callable
-    values: Callable
+    summary: Summary
+    values: Read
 
 
-def write_report(folder, view, events, detector, run):
-    """Write report.html to `folder`."""
+@dataclasses.dataclass(frozen=True)
+class LearnedShapes:
+    """A lead's shapes as windows `(shapes, window)`, and each one's share of all windows."""
+
+    windows: np.ndarray
+    share: np.ndarray
+
+
+def write_report(
+    folder: pathlib.Path,
+    view: View,
+    events: Sequence[Event],
+    shapes: Sequence[LearnedShapes],
+    run: Mapping[str, Any],
+) -> None:
+    """Write report.html to `folder`; `shapes` are those of each lead, if they are known."""
     import jinja2
 
     recording = view.recording
     anomalies = [e for e in events if e.kind == "anomaly"]
-    shown = [e for e in anomalies if e.alarm][:ZOOMS] or anomalies[:3]
+    alarms = [e for e in anomalies if e.alarm]
+    shown = alarms[:MAX_ZOOMS] or anomalies[:ZOOMS_WITHOUT_ALARM]
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lamina_detect", "."), autoescape=True
+        loader=jinja2.PackageLoader("lamina_detect.results", "."), autoescape=True
     )
     page = environment.get_template("report.html.j2").render(
         run=run,
@@ -52,8 +76,8 @@ def write_report(folder, view, events, detector, run):
             for event in shown
         ],
         shapes=[
-            {"lead": lead, "picture": _safe(shape_table(book, run["settings"]))}
-            for lead, book in zip(run["leads"], detector.codebooks or [], strict=False)
+            {"lead": lead, "picture": _safe(shape_table(learned))}
+            for lead, learned in zip(run["leads"], shapes, strict=False)
         ],
         conditions=[
             {"event": e, "from": when(recording, e.start), "length": length(recording, e)}
@@ -62,62 +86,64 @@ def write_report(folder, view, events, detector, run):
         ],
         verdict=run["against_annotations"],
     )
-    with _output.whole(folder / "report.html") as path:
+    with atomic_write(folder / "report.html") as path:
         path.write_text(page, encoding="utf-8")
 
 
-def when(recording, sample):
+def when(recording: Recording, sample: int) -> str:
     """The time of a sample for people."""
     if recording.times is not None:
-        return _output.time_of(recording, sample)[:19]
+        return time_of(recording, sample)[:19]
     if not recording.rate:
         return f"sample {sample}"
     seconds = sample / recording.rate
     return f"{int(seconds // 60)}:{seconds % 60:05.2f}"
 
 
-def length(recording, event):
+def length(recording: Recording, event: Event) -> str:
     """How long an event is, for people."""
     samples = event.end - event.start
     return f"{samples / recording.rate:.2f} s" if recording.rate else f"{samples} samples"
 
 
-def overview(view, anomalies, threshold):
+def overview(view: View, anomalies: Sequence[Event], threshold: float) -> str:
     """The whole recording as one picture."""
     figure = draw_overview(view, anomalies, threshold)
     return _svg(figure, "The whole recording with its score; triangles mark the alarms")
 
 
-def draw_overview(view, anomalies, threshold):
+def draw_overview(
+    view: View, anomalies: Sequence[Event], threshold: float
+) -> "matplotlib.figure.Figure":
     """Every lead's range and the score's maximum over the whole recording."""
-    recording, survey = view.recording, view.survey
-    leads = len(survey.leads)
+    recording, summary = view.recording, view.summary
+    leads = len(summary.leads)
     figure, axes = _figure(leads + 1, (10, 1.5 * leads + 1.8), [1.0] * leads + [0.8])
     marks = [e.peak for e in anomalies if e.alarm]
-    place, low, high = survey.signal.place, survey.signal.low, survey.signal.high
+    place, low, high = summary.signal.place, summary.signal.low, summary.signal.high
     for lead, axis in enumerate(axes[:-1]):
         axis.fill_between(place, low[:, lead], high[:, lead], color=SIGNAL, linewidth=0.6)
         top = np.nanmax(high[:, lead])
         axis.plot(marks, [top] * len(marks), "v", color=ALARM, markersize=4, clip_on=False)
         axis.set_ylabel(_label(recording, lead), fontsize=8)
-    axes[-1].fill_between(place, 0, survey.score.high[:, 0], color=SCORE, linewidth=0.4)
+    axes[-1].fill_between(place, 0, summary.score.high[:, 0], color=SCORE, linewidth=0.4)
     axes[-1].axhline(threshold, color=ALARM, linewidth=0.8, linestyle="--")
     axes[-1].set_ylabel("score", fontsize=8)
     _time_axis(axes[-1], recording, recording.length)
     return figure
 
 
-def zoom(view, event, run):
+def zoom(view: View, event: Event, run: Mapping[str, Any]) -> str:
     """The signal around an event, and its score."""
     recording, window = view.recording, run["settings"]["window"]
-    start = max(0, event.peak - 5 * window)
-    stop = min(recording.length, event.peak + 3 * window)
+    start = max(0, event.peak - ZOOM_BEFORE * window)
+    stop = min(recording.length, event.peak + ZOOM_AFTER * window)
     inside = slice(max(start, event.start - window), min(stop, event.end))
     figure, axes = _figure(2, (5, 2.4), [1.0, 0.6])
-    lead = view.survey.leads.index(event.lead)
+    lead = view.summary.leads.index(event.lead)
     step = max(1, (stop - start) // COLUMNS)
     place = np.arange(start, stop, step)
-    axes[0].plot(place, view.samples(start, stop)[::step, lead], color=SIGNAL, linewidth=0.9)
+    axes[0].plot(place, recording.read(start, stop)[::step, lead], color=SIGNAL, linewidth=0.9)
     axes[0].axvspan(inside.start, inside.stop, color=ALARM, alpha=0.12, linewidth=0)
     axes[0].set_ylabel(_label(recording, lead), fontsize=8)
     axes[1].fill_between(place, 0, view.values(start, stop)[::step, -1], color=SCORE, linewidth=0)
@@ -127,25 +153,27 @@ def zoom(view, event, run):
     return _svg(figure, f"{event.lead} around sample {event.peak}")
 
 
-def shape_table(book, settings):
+def shape_table(learned: LearnedShapes) -> str:
     """The shapes that stand for most windows, and those that stand for fewest."""
-    order = np.argsort(-book.share, kind="stable")
-    half = SHAPES_SHOWN // 2
-    shown = [*order[:half], *order[-half:]] if len(order) > SHAPES_SHOWN else list(order)
-    pictures = book.pictures()
-    across = 6
-    figure, axes = _figure(-(-len(shown) // across), (10, 1.35 * -(-len(shown) // across)), across)
-    reach = np.abs(pictures[shown]).max() * 1.05
+    order = np.argsort(-learned.share, kind="stable")
+    half = MAX_SHAPES // 2
+    shown = [*order[:half], *order[-half:]] if len(order) > MAX_SHAPES else list(order)
+    rows = -(-len(shown) // SHAPES_PER_ROW)
+    figure, axes = _figure(rows, (10, 1.35 * rows), SHAPES_PER_ROW)
+    highest = np.abs(learned.windows[shown]).max() * 1.05
     for axis, k in zip(axes, shown, strict=False):
-        axis.plot(pictures[k], color=SIGNAL if book.share[k] > 0.005 else ALARM, linewidth=1.2)
-        axis.set_title(f"{100 * book.share[k]:.2g} %", fontsize=8, pad=2, color=INK)
-        axis.set_ylim(-reach, reach)
+        share = learned.share[k]
+        axis.plot(learned.windows[k], color=SIGNAL if share > RARE else ALARM, linewidth=1.2)
+        axis.set_title(f"{100 * share:.2g} %", fontsize=8, pad=2, color=INK)
+        axis.set_ylim(-highest, highest)
     for axis in axes:
         axis.set_axis_off()
     return _svg(figure, "Learned shapes and how often each occurs")
 
 
-def _figure(rows, size, layout):
+def _figure(
+    rows: int, size: tuple[float, float], layout: int | list[float]
+) -> tuple["matplotlib.figure.Figure", list[Any]]:
     """A figure of its own (no global state): stacked with a shared axis, or a grid."""
     from matplotlib.figure import Figure
 
@@ -160,10 +188,10 @@ def _figure(rows, size, layout):
     return figure, list(axes)
 
 
-def _time_axis(axis, recording, span):
+def _time_axis(axis: Any, recording: Recording, span: int) -> None:
     from matplotlib.ticker import FuncFormatter
 
-    def text(sample, _):
+    def text(sample: float, _: int | None) -> str:
         if recording.times is not None and not 0 <= round(sample) < recording.length:
             return ""
         shown = when(recording, max(0, round(sample)))
@@ -175,7 +203,7 @@ def _time_axis(axis, recording, span):
     axis.set_xlabel(unit, fontsize=8)
 
 
-def _locator(recording, span):
+def _locator(recording: Recording, span: int) -> Any:
     from matplotlib.ticker import MaxNLocator, MultipleLocator
 
     if recording.times is not None or not recording.rate:
@@ -186,12 +214,12 @@ def _locator(recording, span):
     return MultipleLocator(step * recording.rate)
 
 
-def _label(recording, lead):
+def _label(recording: Recording, lead: int) -> str:
     unit = recording.units[lead]
     return f"{recording.leads[lead]} ({unit})" if unit else recording.leads[lead]
 
 
-def _svg(figure, title):
+def _svg(figure: "matplotlib.figure.Figure", title: str) -> str:
     """The figure as an SVG element that scales with the page."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -202,7 +230,7 @@ def _svg(figure, title):
     return re.sub(r"(?s)<metadata>.*?</metadata>", "", text.replace("<svg", "<svg" + label, 1))
 
 
-def _safe(svg):
+def _safe(svg: str) -> str:
     import markupsafe
 
     return markupsafe.Markup(svg)

@@ -2,20 +2,23 @@
 
 import queue
 import threading
+from collections.abc import Iterable, Iterator
 
+# Bytes that are taken at once, if so many have come: a pipe of Linux holds as many.
 CHUNK = 1 << 16
+# Chunks that may wait: enough to keep the scoring busy; then the writer has to wait.
 AHEAD = 8
 
 
-class Arrivals:
+class LineReader:
     """The lines of a file or an iterable, read ahead a little by a thread of its own."""
 
-    def __init__(self, lines):
-        self.chunks = queue.Queue(AHEAD)
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.chunks: queue.Queue[list[str] | Exception | None] = queue.Queue(AHEAD)
         self.ended = False
         threading.Thread(target=self._read, args=(lines,), daemon=True).start()
 
-    def take(self, seconds=None):
+    def take(self, seconds: float | None = None) -> list[str] | None:
         """The next lines, at least one; `[]` if none comes in time; None at the end."""
         if self.ended:
             return None
@@ -28,7 +31,7 @@ class Arrivals:
         self.ended = chunk is None
         return chunk
 
-    def _read(self, lines):
+    def _read(self, lines: Iterable[str]) -> None:
         try:
             for chunk in _chunks(lines):
                 self.chunks.put(chunk)
@@ -37,7 +40,7 @@ class Arrivals:
         self.chunks.put(None)
 
 
-def _chunks(lines):
+def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
     """Lists of lines: of a text file, as many as have come; else one by one."""
     buffer = getattr(lines, "buffer", None)
     if buffer is None:
@@ -45,8 +48,8 @@ def _chunks(lines):
         return
     rest = b""
     while data := buffer.read1(CHUNK):
-        *whole, rest = (rest + data).split(b"\n")
-        if whole:
-            yield [line.decode("utf-8", "replace") for line in whole]
+        *complete, rest = (rest + data).split(b"\n")
+        if complete:
+            yield [line.decode("utf-8", "replace") for line in complete]
     if rest:
         yield [rest.decode("utf-8", "replace")]

@@ -3,38 +3,57 @@
 import itertools
 import pathlib
 import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from lamina_detect._errors import BadInput
-from lamina_detect._recording import Beats, Recording
-from lamina_detect._wfdb_files import PIECE, SignalFile, read_of
+from lamina_detect.recordings._recording import Beats, Recording
+from lamina_detect.recordings._wfdb_files import DIFFERENCES, DifferencesFile, SignalFile
 
+# Annotations that are beats, by WFDB's table of codes (`isqrs` of ecgmap.h).
 BEATS = set("NLRBAaJSVrFejnE/fQ?")
+# Those of `lamina.PackedSampleDecoder`; a list here, so that a header is refused without keras.
 FORMATS = ("8", "16", "24", "32", "61", "80", "160", "212", "310", "311")
+# Samples that are read together where the whole file is gone through.
+PIECE = 1 << 20
 
 
-def read_wfdb(record):
-    """The WFDB record at `record` (a path without ending); see `read`."""
+def is_wfdb(path: pathlib.Path) -> bool:
+    """Is there a header for this path, of a record or of one of its files?"""
+    return path.suffix in ("", ".hea", ".dat") and path.with_suffix(".hea").exists()
+
+
+def read_wfdb(
+    path: pathlib.Path,
+    columns: Sequence[str] | None = None,
+    rate: float | None = None,
+    piece: int = PIECE,
+) -> Recording:
+    """The WFDB record at `path`, with or without ending; see `read`."""
+    record = path.with_suffix("")
     header = _header(record)
-    files = _signal_files(record, header)
+    files = _signal_files(record, header, piece)
     for file in files:
         file.check_size()
-    _verify_checksums(record, header)
-    read, packing = read_of(files)
+    _verify_checksums(record, header, piece)
+    # As stored, where each frame can be decoded by itself and holds every signal.
+    stored = files[0] if len(files) == 1 and files[0].format != DIFFERENCES else None
     return Recording(
         name=record.name,
         leads=_unique(header.sig_name or [f"lead{i}" for i in range(header.n_sig)]),
         units=tuple(header.units),
         length=header.sig_len,
         rate=float(header.fs),
-        read=read,
-        packing=packing,
+        read=lambda start, stop: np.concatenate([f.samples(start, stop) for f in files], 1),
+        frames=stored and stored.frames,
+        packing=stored and stored.packing,
         beats=_beats(record, header.sig_len),
     )
 
 
-def _header(record):
+def _header(record: pathlib.Path) -> Any:
     import wfdb
 
     path = record.with_suffix(".hea")
@@ -55,7 +74,7 @@ def _header(record):
     return header
 
 
-def _check_file_names(path):
+def _check_file_names(path: pathlib.Path) -> None:
     """Before anything opens them: every file that the header names lies beside it."""
     try:
         lines = path.read_text("latin-1").splitlines()
@@ -67,7 +86,7 @@ def _check_file_names(path):
             raise BadInput(f"{path}: names a file outside its folder: {name}")
 
 
-def _check_signals(path, header):
+def _check_signals(path: pathlib.Path, header: Any) -> None:
     for field in ("fmt", "file_name", "adc_gain", "baseline", "units", "samps_per_frame"):
         values = getattr(header, field)
         if values is None or len(values) != header.n_sig or any(v is None for v in values):
@@ -86,14 +105,14 @@ def _check_signals(path, header):
         raise BadInput(f"{path}: a baseline of {header.baseline}: every one must fit 32 bits")
 
 
-def _finite(number):
+def _finite(number: float) -> bool:
     # A header's whole number may have any number of digits.
     return abs(number) <= sys.float_info.max
 
 
-def _signal_files(record, header):
+def _signal_files(record: pathlib.Path, header: Any, piece: int) -> list[SignalFile]:
     """A `SignalFile` for each run of signals in the same file."""
-    files = []
+    files: list[SignalFile] = []
     for name, run in itertools.groupby(range(header.n_sig), lambda i: header.file_name[i]):
         run = list(run)
         formats = {header.fmt[i] for i in run}
@@ -105,11 +124,13 @@ def _signal_files(record, header):
         path = _data_file(record, name)
         if any(path == file.path for file in files):
             raise BadInput(f"{record}.hea: the signals of {name} are not one after the other")
-        files.append(SignalFile(path, formats.pop(), header.sig_len, gain, baseline, initial))
+        known = (path, formats.pop(), header.sig_len, gain, baseline, initial)
+        differences = known[1] == DIFFERENCES
+        files.append(DifferencesFile(*known, piece) if differences else SignalFile(*known))
     return files
 
 
-def _data_file(record, name):
+def _data_file(record: pathlib.Path, name: str) -> pathlib.Path:
     folder = record.parent.resolve()
     data = (folder / name).resolve()
     # A link may lead out of the folder too.
@@ -124,21 +145,21 @@ def _data_file(record, name):
     return data
 
 
-def _verify_checksums(record, header):
+def _verify_checksums(record: pathlib.Path, header: Any, piece: int) -> None:
     """The sum of each lead's samples, modulo 2^16, against the header's."""
     import wfdb
 
     if header.checksum is None or any(c is None for c in header.checksum):
         return
     sums = np.zeros(header.n_sig, "int64")
-    for start in range(0, header.sig_len, PIECE):
-        stop = min(start + PIECE, header.sig_len)
+    for start in range(0, header.sig_len, piece):
+        stop = min(start + piece, header.sig_len)
         try:
-            piece = wfdb.rdrecord(str(record), sampfrom=start, sampto=stop, physical=False)
+            part: Any = wfdb.rdrecord(str(record), sampfrom=start, sampto=stop, physical=False)
         except Exception as error:
             kind = type(error).__name__
             raise BadInput(f"{record}: does not fit its header: {kind}: {error}") from None
-        sums += piece.d_signal.sum(0, dtype="int64")
+        sums += part.d_signal.sum(0, dtype="int64")
     for lead, (got, want) in enumerate(zip(sums, header.checksum, strict=True)):
         if (int(got) - want) % 65536:
             raise BadInput(
@@ -147,7 +168,7 @@ def _verify_checksums(record, header):
             )
 
 
-def _beats(record, length):
+def _beats(record: pathlib.Path, length: int) -> Beats | None:
     import wfdb
 
     if not record.with_suffix(".atr").exists():
@@ -161,7 +182,7 @@ def _beats(record, length):
     return Beats(samples[keep], symbols[keep] == "V") if keep.any() else None
 
 
-def _unique(names):
-    """Lead names, told apart where two are alike."""
-    names = [str(n) for n in names]
-    return tuple(n if names.count(n) == 1 else f"{n}_{i}" for i, n in enumerate(names))
+def _unique(names: Iterable[object]) -> tuple[str, ...]:
+    """Lead names, numbered where two are alike."""
+    known = [str(n) for n in names]
+    return tuple(n if known.count(n) == 1 else f"{n}_{i}" for i, n in enumerate(known))

@@ -1,31 +1,39 @@
 """How well the scores find what people marked, beside what chance would find."""
 
+from typing import Any
+
 import numpy as np
 
+from lamina_detect.recordings import Recording
 
-def compare(scores, recording, seed=0):
-    """A dict of figures from annotated beats or labels; None where there are none."""
-    judge = Judge(recording, seed)
-    judge.add(scores)
-    return judge.verdict()
+# A beat's score: the highest from a quarter second before its annotation (its P wave) to 0.4 s
+# after it (its T wave), less than the time to the next beat below 90 a minute.
+BEFORE_BEAT, AFTER_BEAT = 0.25, 0.4
 
 
-class Judge:
+def evaluate(scores: np.ndarray, recording: Recording, seed: int = 0) -> dict[str, Any] | None:
+    """Figures from annotated beats or labels; None where there are none."""
+    evaluation = Evaluation(recording, seed)
+    evaluation.add(scores)
+    return evaluation.metrics()
+
+
+class Evaluation:
     """Compares scores with what people marked, block by block."""
 
-    def __init__(self, recording, seed=0):
+    def __init__(self, recording: Recording, seed: int = 0) -> None:
         self.recording = recording
         self.chance = np.random.default_rng(seed)
         self.top, self.top_at, self.done = -np.inf, 0, 0
         self.kind, self.positive = _marks(recording)
         self.ours, self.random = self._collector(), self._collector()
 
-    def _collector(self):
+    def _collector(self) -> "_PerSample | _PerBeat":
         if self.kind != "beats":
             return _PerSample()
-        return _PerBeat(self.recording.rate, self.recording.beats.samples)
+        return _PerBeat(self.recording.rate or 1, self.recording.beats.samples)
 
-    def add(self, scores):
+    def add(self, scores: np.ndarray) -> None:
         """The scores of the next samples."""
         if self.kind is None:
             return
@@ -37,9 +45,9 @@ class Judge:
                 self.top, self.top_at = float(scores[best]), self.done + best
         self.done += len(scores)
 
-    def verdict(self):
+    def metrics(self) -> dict[str, Any] | None:
         """A dict of figures; None where nothing, or everything, is marked."""
-        if self.kind is None:
+        if self.positive is None:
             return None
         ours, random = self.ours.values(), self.random.values()
         return {
@@ -51,17 +59,17 @@ class Judge:
             "random_area_under_roc": area_under_roc(self.positive, random),
             "random_average_precision": average_precision(self.positive, random),
             "highest_score_at": self.top_at,
-            "distance_of_highest_to_nearest_event": self._distance(),
+            "distance_of_highest_to_nearest_event": self._distance(self.positive),
         }
 
-    def _distance(self):
-        places = np.flatnonzero(self.positive)
+    def _distance(self, positive: np.ndarray) -> int:
+        places = np.flatnonzero(positive)
         if self.kind == "beats":
             places = self.recording.beats.samples[places]
         return int(np.abs(places - self.top_at).min())
 
 
-def _marks(recording):
+def _marks(recording: Recording) -> tuple[str | None, np.ndarray | None]:
     """What people marked, and which of them; (None, None) where nothing or everything is."""
     if recording.beats is not None and recording.rate:
         kind, positive = "beats", recording.beats.anomalous
@@ -73,35 +81,36 @@ def _marks(recording):
 
 
 class _PerSample:
-    def __init__(self):
-        self.parts = []
+    def __init__(self) -> None:
+        self.parts: list[np.ndarray] = []
 
-    def add(self, scores):
+    def add(self, scores: np.ndarray) -> None:
         self.parts.append(scores)
 
-    def values(self):
+    def values(self) -> np.ndarray:
         return np.concatenate(self.parts)
 
 
 class _PerBeat:
-    """The highest score from a quarter second before to 0.4 s after each beat."""
+    """The highest score around each beat."""
 
-    def __init__(self, rate, beats):
-        self.first, self.last = beats - int(0.25 * rate), beats + int(0.4 * rate)
+    def __init__(self, rate: float, beats: np.ndarray) -> None:
+        self.first = beats - int(BEFORE_BEAT * rate)
+        self.last = beats + int(AFTER_BEAT * rate)
         self.best, self.done = np.zeros(len(beats)), 0
 
-    def add(self, scores):
+    def add(self, scores: np.ndarray) -> None:
         start, stop = self.done, self.done + len(scores)
         for beat in np.flatnonzero((self.first < stop) & (self.last > start)):
             near = scores[max(0, self.first[beat] - start) : self.last[beat] - start]
             self.best[beat] = max(self.best[beat], near.max())
         self.done = stop
 
-    def values(self):
+    def values(self) -> np.ndarray:
         return self.best
 
 
-def area_under_roc(positive, score):
+def area_under_roc(positive: np.ndarray, score: np.ndarray) -> float:
     """The probability that a positive scores higher than a negative; ties count half."""
     _, rank, count = np.unique(score, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - (count - 1) / 2
@@ -110,7 +119,7 @@ def area_under_roc(positive, score):
     return float(above / (hits * (len(positive) - hits)))
 
 
-def average_precision(positive, score):
+def average_precision(positive: np.ndarray, score: np.ndarray) -> float:
     """The mean precision over the positives, from the highest score down; ties go together."""
     values, rank = np.unique(-np.asarray(score), return_inverse=True)
     hits = np.bincount(rank, positive, len(values))

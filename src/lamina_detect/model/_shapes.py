@@ -7,8 +7,15 @@ import dataclasses
 
 import numpy as np
 
-FEWEST_WINDOWS_A_SHAPE = 10
+# A shape's widths are means over its windows: with fewer they say little.
+MIN_WINDOWS_PER_SHAPE = 10
+# Lloyd's algorithm gains little after some passes; it stops earlier where nothing moves.
 PASSES = 25
+# Directions and centres are learned on at most so many windows: more change them little, and time
+# grows with them.
+DIRECTIONS_FROM, CODEBOOK_FROM = 20_000, 30_000
+# Rows that are compared with the centres together: 50 MB at 200 centres.
+BLOCK = 65_536
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,39 +33,53 @@ class Shapes:
     width: np.ndarray
     rest: np.ndarray
 
-    def pictures(self):
+    def pictures(self) -> np.ndarray:
         """The shapes as windows `(shapes, window)`."""
         basis = np.linalg.pinv(self.directions.astype("float64"))
         return (self.centres @ basis).astype("float32")
 
 
 def learn_shapes(
-    windows, components, shapes, rng, level=False, directions_from=20_000, codebook_from=30_000
-):
+    windows: np.ndarray,
+    components: int,
+    shapes: int,
+    rng: np.random.Generator,
+    level: bool = False,
+) -> Shapes:
     """The codebook of `windows` `(count, window)`, of each less its mean unless `level` counts."""
     if not level:
         windows = windows - windows.mean(1, keepdims=True)
-    some = windows[rng.permutation(len(windows))[:directions_from]]
+    some = windows[rng.permutation(len(windows))[:DIRECTIONS_FROM]]
     directions = principal_directions(some, components, level)
     z = windows @ directions
     rest = np.maximum((windows**2).sum(1) - (z**2).sum(1), 0)
-    count = max(1, min(shapes, len(z) // FEWEST_WINDOWS_A_SHAPE))
-    centres = kmeans(z[rng.permutation(len(z))[:codebook_from]], count, rng)
+    count = max(1, min(shapes, len(z) // MIN_WINDOWS_PER_SHAPE))
+    centres = kmeans(z[rng.permutation(len(z))[:CODEBOOK_FROM]], count, rng)
     nearest, distance = assign(z, centres)
     members = np.bincount(nearest, minlength=count)
     kept = members > 0
-    mean = lambda x: np.bincount(nearest, x, count)[kept] / members[kept]  # noqa: E731
-    floor = lambda x: max(float(np.median(x)) / 2, float(np.mean(x)) * 1e-6, 1e-12)  # noqa: E731
+
+    def width(x: np.ndarray) -> np.ndarray:
+        return np.maximum(np.bincount(nearest, x, count)[kept] / members[kept], _floor(x))
+
     return Shapes(
         directions,
         centres[kept],
-        (members[kept] / len(z)).astype("float32"),
-        np.maximum(mean(distance), floor(distance)).astype("float32"),
-        np.maximum(mean(rest), floor(rest)).astype("float32"),
+        share=(members[kept] / len(z)).astype("float32"),
+        width=width(distance).astype("float32"),
+        rest=width(rest).astype("float32"),
     )
 
 
-def principal_directions(windows, components, level=False):
+def _floor(x: np.ndarray) -> float:
+    """The least width: else a shape of a few windows that lie close together fits nothing else.
+
+    Half of the median (docs/detection.md); the mean's millionth where more than half are exactly 0.
+    """
+    return max(float(np.median(x)) / 2, float(np.mean(x)) * 1e-6, 1e-12)
+
+
+def principal_directions(windows: np.ndarray, components: int, level: bool = False) -> np.ndarray:
     """The orthonormal directions of largest variance, each of mean 0 unless `level` counts."""
     centred = windows - windows.mean(0)
     _, vectors = np.linalg.eigh((centred.T @ centred).astype("float64"))
@@ -68,7 +89,7 @@ def principal_directions(windows, components, level=False):
     return (vectors if level else vectors - vectors.mean(0)).astype("float32")
 
 
-def kmeans(z, count, rng):
+def kmeans(z: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Lloyd's algorithm from a k-means++ start."""
     centres = _spread_start(z, count, rng)
     for _ in range(PASSES):
@@ -82,7 +103,7 @@ def kmeans(z, count, rng):
     return centres
 
 
-def _spread_start(z, count, rng):
+def _spread_start(z: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """k-means++: each next centre is drawn by its squared distance to those there are."""
     centres = np.empty((count, z.shape[1]), "float32")
     centres[0] = z[rng.integers(len(z))]
@@ -95,13 +116,13 @@ def _spread_start(z, count, rng):
     return centres
 
 
-def assign(z, centres, block=65536):
+def assign(z: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The nearest centre of each row and the squared distance to it."""
     nearest, distance = np.empty(len(z), "int64"), np.empty(len(z), "float32")
     half = (centres**2).sum(1) / 2
-    for i in range(0, len(z), block):
-        piece = z[i : i + block]
+    for i in range(0, len(z), BLOCK):
+        piece = z[i : i + BLOCK]
         closeness = piece @ centres.T - half
-        nearest[i : i + block] = closeness.argmax(1)
-        distance[i : i + block] = (piece**2).sum(1) - 2 * closeness.max(1)
+        nearest[i : i + BLOCK] = closeness.argmax(1)
+        distance[i : i + BLOCK] = (piece**2).sum(1) - 2 * closeness.max(1)
     return nearest, np.maximum(distance, 0)
