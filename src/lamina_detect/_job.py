@@ -70,8 +70,9 @@ def detect(
         view, evaluation = _score(
             detector, scored, path, lambda done, of: report("scoring", done, of)
         )
-        detector.threshold = threshold_of(view.summary.maxima)
-        events = events_of(view.summary, view.values, detector.threshold)
+        threshold = threshold_of(view.summary.maxima)
+        detector.threshold = threshold
+        events = events_of(view.summary, view.values, threshold)
         run = _run_record(scored, learned, detector, events, evaluation.metrics())
         report("writing", 0, 1)
         write_events(folder, scored, events)

@@ -7,21 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina_detect import Recording
-from lamina_detect._evaluate import compare
-from lamina_detect._output import ScoresFile
-from lamina_detect._survey import Survey
+from lamina_detect import Beats, Recording
+from lamina_detect.results import ScoresFile, Summary, evaluate
 
 SAMPLES = st.lists(st.sampled_from([0.0, 0.0, 1.0, 2.0, np.nan]), min_size=1, max_size=60)
 
 
-def survey(x, score, cuts, window=4):
-    """A survey of one lead, fed in pieces."""
-    whole = Survey(["x"], len(x), window)
+def summary(x, score, cuts, window=4):
+    """A summary of one lead, fed in pieces."""
+    gathered = Summary(["x"], len(x), window)
     edges = [0, *sorted(min(c, len(x)) for c in cuts), len(x)]
     for start, stop in itertools.pairwise(edges):
-        whole.add(x[start:stop, None], np.stack([score[start:stop]] * 2, 1))
-    return whole.close()
+        gathered.add(x[start:stop, None], np.stack([score[start:stop]] * 2, 1))
+    return gathered.close()
 
 
 def equal_runs(x, wanted, shortest):
@@ -36,22 +34,23 @@ def equal_runs(x, wanted, shortest):
 
 
 @given(SAMPLES, st.lists(st.integers(0, 60), max_size=4))
-def test_gaps_and_still_stretches_are_those_of_the_whole(values, cuts):
+def test_gaps_and_constant_stretches_are_those_of_the_whole(values, cuts):
     x = np.array(values)
     score = np.random.default_rng(len(x)).random(len(x))
-    seen = survey(x, score, cuts)
+    seen = summary(x, score, cuts)
     assert seen.gaps[0].found == equal_runs(x, lambda a, b: np.isnan(a) and np.isnan(b), 1)
-    still = equal_runs(x, lambda a, b: a == b, 5)
-    assert [(s[0], s[1]) for s in seen.still[0].found] == still
-    for start, end, value, place, height, silent in seen.still[0].found:
-        assert value == x[start] and not silent
-        assert place == start + score[start:end].argmax() and height == score[place]
+    constant = equal_runs(x, lambda a, b: a == b, 5)
+    assert [(run.start, run.end) for run in seen.constant[0].found] == constant
+    for run in seen.constant[0].found:
+        assert run.value == x[run.start] and not run.gated
+        assert run.place == run.start + score[run.start : run.end].argmax()
+        assert run.height == score[run.place]
 
 
 @given(SAMPLES, st.lists(st.integers(0, 60), max_size=4))
 def test_highest_scores_are_those_of_each_window(values, cuts):
     score = np.array(values)
-    seen = survey(score, score, cuts).highest
+    seen = summary(score, score, cuts).maxima
     for number, height in enumerate(seen.heights):
         part = np.nan_to_num(score[4 * number : 4 * number + 4])
         assert height == max(part.max(), 0)
@@ -62,7 +61,7 @@ def test_highest_scores_are_those_of_each_window(values, cuts):
 def test_envelope_holds_every_sample(length, rng):
     x = rng.standard_normal(length)
     x[length // 2] = np.inf
-    seen = survey(x, x, [7, 2000, 2001]).signal
+    seen = summary(x, x, [7, 2000, 2001]).signal
     width = seen.width
     for place, low, high in zip(seen.place, seen.low[:, 0], seen.high[:, 0], strict=True):
         part = x[place : place + width][np.isfinite(x[place : place + width])]
@@ -71,17 +70,17 @@ def test_envelope_holds_every_sample(length, rng):
     assert seen.place[-1] < length <= seen.place[-1] + width
 
 
-def test_a_flat_stretch_inside_a_gap_of_the_score_is_told_without_a_height():
+def test_a_flat_stretch_inside_a_gap_of_the_score_is_given_without_a_height():
     x = np.r_[np.arange(10.0), np.full(10, 3.0), np.arange(5.0)]
-    (start, end, _, place, height, silent), *_ = survey(x, np.full(25, np.nan), []).still[0].found
-    assert (start, end, place, silent) == (10, 20, -1, False) and np.isnan(height)
+    run, *_ = summary(x, np.full(25, np.nan), []).constant[0].found
+    assert (run.start, run.end, run.place, run.gated) == (10, 20, -1, False)
+    assert np.isnan(run.height)
 
 
-def test_scores_are_read_back_from_their_file(tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(ScoresFile, "ROWS", 100)
+def test_scores_are_read_back_from_their_file(tmp_path, rng):
     values = rng.random((1234, 3)).astype("float32")
     recording = Recording.from_array(np.zeros((1234, 2)), leads=["a", "b"])
-    file = ScoresFile(tmp_path / "scores.parquet", recording)
+    file = ScoresFile(tmp_path / "scores.parquet", recording, rows=100)
     for part in np.split(values, [0, 1, 150, 151, 900]):
         file.add(part)
     file.close()
@@ -92,12 +91,10 @@ def test_scores_are_read_back_from_their_file(tmp_path, rng, monkeypatch):
 def test_beats_are_judged_by_the_highest_score_around_them(rng):
     from sklearn.metrics import roc_auc_score
 
-    from lamina_detect import Beats
-
     score, places = rng.random(20_000), np.sort(rng.choice(20_000, 150, replace=False))
     marked = rng.random(150) < 0.3
     recording = Recording.from_array(np.zeros(20_000), rate=100.0, beats=Beats(places, marked))
     highest = [score[max(0, p - 25) : p + 40].max() for p in places]
-    told = compare(score, recording)
-    assert told["area_under_roc"] == pytest.approx(roc_auc_score(marked, highest))
-    assert told["highest_score_at"] == score.argmax()
+    metrics = evaluate(score, recording)
+    assert metrics["area_under_roc"] == pytest.approx(roc_auc_score(marked, highest))
+    assert metrics["highest_score_at"] == score.argmax()

@@ -12,8 +12,8 @@ from lamina_detect.model._shapes import Shapes
 from lamina_detect.model._types import Shape, Tensor
 
 # An average window's distance to its shape lowers the logarithm by 1/2, as in a normal density, and
-# the energy left out by this much: half of that. Chosen on the four MIT-BIH records, where it changes
-# little; without it the spike of InternalBleeding16 is missed (docs/detection.md).
+# the energy left out by this much: half of that. Chosen on the four MIT-BIH records, where it
+# changes little; without it the spike of InternalBleeding16 is missed (docs/detection.md).
 REST_WEIGHT = 0.25
 # The logarithm of the share of a shape that is not in use: its exp is 0 in every float; -inf could
 # become NaN.

@@ -29,7 +29,7 @@ FORMAT = 1
 # differently (docs/detection.md).
 BLOCK = 4096
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], object]
 
 
 class Detector:

@@ -57,7 +57,7 @@ class ScoreGate(Causal):
         return self.memory
 
     def build(self, input_shape: Shape) -> None:
-        self.leads = input_shape[-1]
+        self.leads: Any = input_shape[-1]
         rails = (self.leads, 2)
         self.rails = self.add_weight(name="rails", shape=rails, trainable=False)
         self.rails.assign([[float("-inf"), float("inf")]] * self.leads)

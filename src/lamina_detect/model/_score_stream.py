@@ -26,7 +26,7 @@ class ScoreStream:
         if block < 1:
             raise BadInput(f"`block` must be at least 1. Received: {block}")
         self.block = block
-        self.leads = scorer.input.shape[-1]
+        self.leads: int = scorer.inputs[0].shape[-1]
         self._stream = lamina.Stream(scorer, jit_compile=True)
         self.reset()
 

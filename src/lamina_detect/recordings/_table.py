@@ -99,7 +99,7 @@ def _numeric(column: Column) -> bool:
 def _numbers(path: pathlib.Path, column: Column) -> np.ndarray:
     import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers: Any = pd.to_numeric(column, errors="coerce")
     bad = numbers.isna() & column.notna()
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
