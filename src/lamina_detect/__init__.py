@@ -3,6 +3,7 @@
     recordings/   files to samples
     model/        what is usual, learned; a score for every sample
     results/      scores to events, files and a report
+    _common/      what these share
     _job, _watch  the two jobs that join them: a whole recording, and samples as they come
 
 Importing it imports neither keras nor lamina: those names that need them are imported when they are
@@ -12,8 +13,7 @@ first used, so that a program can plan or read without starting a backend.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lamina_detect._errors import BadInput
-from lamina_detect._scores import Scores
+from lamina_detect._common import BadInput, Scores
 from lamina_detect.recordings import Beats, Packing, Recording, read
 from lamina_detect.results import Event, find_events, find_threshold
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from lamina_detect._atomic import atomic_write
+from lamina_detect._common import atomic_write
 from lamina_detect.model import Detector
 from lamina_detect.recordings import Recording, demo_path, read
 from lamina_detect.results import (

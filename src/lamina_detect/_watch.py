@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from lamina_detect._atomic import atomic_write
-from lamina_detect._errors import BadInput
+from lamina_detect._common import BadInput, atomic_write
 from lamina_detect._line_reader import LineReader
 from lamina_detect.model import BLOCK, Detector
 

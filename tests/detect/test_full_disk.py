@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from lamina_cli._app import app
 from lamina_detect import BadInput, Detector, Watch
-from lamina_detect._atomic import atomic_write
+from lamina_detect._common import atomic_write
 from tests.detect.support import pulses
 
 SMALL = 4096

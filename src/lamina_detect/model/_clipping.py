@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lamina_detect._runs import longest_run
+from lamina_detect._common import longest_run
 
 # Of the range from the quartile to the quartile: a normal value lies so far out, 4 standard
 # deviations, once in 20,000.

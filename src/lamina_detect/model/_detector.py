@@ -9,8 +9,7 @@ import keras
 import numpy as np
 
 import lamina
-from lamina_detect._errors import BadInput, first_line
-from lamina_detect._scores import Scores
+from lamina_detect._common import BadInput, Scores, first_line
 from lamina_detect.model import _fit
 from lamina_detect.model._build import (
     assign_codebooks,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina_detect._errors import BadInput
+from lamina_detect._common import BadInput
 from lamina_detect.model._clipping import find_rails
 from lamina_detect.model._period import find_period, rms_cycle
 from lamina_detect.model._shapes import Shapes, learn_shapes

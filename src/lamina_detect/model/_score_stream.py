@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 import lamina
-from lamina_detect._errors import BadInput
+from lamina_detect._common import BadInput
 
 
 class ScoreStream:

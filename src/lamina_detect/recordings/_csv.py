@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Sequence
 
-from lamina_detect._errors import BadInput
+from lamina_detect._common import BadInput
 from lamina_detect.recordings._recording import Recording
 from lamina_detect.recordings._table import from_table
 

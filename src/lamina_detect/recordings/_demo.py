@@ -3,7 +3,7 @@
 import importlib.util
 import pathlib
 
-from lamina_detect._errors import BadInput
+from lamina_detect._common import BadInput
 
 DEMO = "KDD-TSAD_135/135_UCR_Anomaly_InternalBleeding16_{part}.csv"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lamina_detect._errors import BadInput, first_line
+from lamina_detect._common import BadInput, first_line
 from lamina_detect.recordings._recording import Recording
 
 # Samples that are looked at together: memory does not grow with the file.

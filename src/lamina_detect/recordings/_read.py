@@ -4,7 +4,7 @@ import os
 import pathlib
 from collections.abc import Callable, Sequence
 
-from lamina_detect._errors import BadInput
+from lamina_detect._common import BadInput
 from lamina_detect.recordings._csv import read_csv
 from lamina_detect.recordings._npy import read_npy
 from lamina_detect.recordings._parquet import read_parquet

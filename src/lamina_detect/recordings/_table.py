@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina_detect._errors import BadInput
+from lamina_detect._common import BadInput
 from lamina_detect.recordings._recording import Recording
 
 # Pandas': what indexing a table gives has no one type.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina_detect._errors import BadInput
+from lamina_detect._common import BadInput
 from lamina_detect.recordings._recording import Beats, Recording
 from lamina_detect.recordings._wfdb_files import DIFFERENCES, DifferencesFile, SignalFile
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lamina_detect._errors import BadInput
+from lamina_detect._common import BadInput
 from lamina_detect.recordings._recording import Packing
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lamina_detect._scores import Scores
+from lamina_detect._common import Scores
 from lamina_detect.recordings import Read
 from lamina_detect.results._summary import BlockMaxima, Summary
 

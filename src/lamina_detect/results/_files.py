@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina_detect._atomic import atomic_write
-from lamina_detect._errors import BadInput
+from lamina_detect._common import BadInput, atomic_write
 from lamina_detect.recordings import Recording
 from lamina_detect.results._events import Event
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina_detect._atomic import atomic_write
+from lamina_detect._common import atomic_write
 from lamina_detect.recordings import Read, Recording
 from lamina_detect.results._events import Event
 from lamina_detect.results._files import time_of

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lamina_detect._runs import runs
+from lamina_detect._common import runs
 
 # What a picture as wide as a page can show.
 COLUMNS = 1200

@@ -5,7 +5,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from lamina_detect._errors import BadInput
+from lamina_detect._common._errors import BadInput
 
 
 @contextlib.contextmanager
