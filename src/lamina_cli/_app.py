@@ -24,7 +24,7 @@ def _show_version(wanted: bool) -> None:
 
 
 def _version() -> str:
-    # From what the installer wrote: to ask lamina itself would import keras.
+    # From what the installer wrote: importing lamina would import keras.
     from importlib.metadata import PackageNotFoundError, version
 
     try:

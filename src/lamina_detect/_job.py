@@ -109,7 +109,7 @@ def _run_record(
     events: Sequence[Event],
     metrics: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """What run.json says."""
+    """What run.json holds."""
     return {
         "recording": scored.name,
         "learned_from": learned.name,

@@ -77,8 +77,8 @@ def test_two_runs_with_one_seed_are_equal(series, tmp_path):
 
 def test_demo_finds_the_labelled_event(tmp_path):
     run("--out", tmp_path)
-    verdict = json.loads((tmp_path / "run.json").read_text())["against_annotations"]
-    assert verdict["distance_of_highest_to_nearest_event"] <= 100
+    metrics = json.loads((tmp_path / "run.json").read_text())["against_annotations"]
+    assert metrics["distance_of_highest_to_nearest_event"] <= 100
 
 
 @pytest.mark.slow

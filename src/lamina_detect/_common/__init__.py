@@ -1,4 +1,4 @@
-"""What the three rooms share: NumPy and the standard library only."""
+"""What recordings, model and results share: NumPy and the standard library only."""
 
 from lamina_detect._common._atomic import atomic_write
 from lamina_detect._common._errors import BadInput, first_line

@@ -48,7 +48,7 @@ def build_scorer(front: keras.Model, settings: Mapping[str, Any]) -> keras.Model
 
 
 def gate_of(scorer: keras.Model) -> ScoreGate:
-    """The layer that says which samples can be judged."""
+    """The layer that marks which samples can be judged."""
     return scorer.get_layer("steady")
 
 

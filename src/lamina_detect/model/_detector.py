@@ -185,7 +185,7 @@ class Detector:
         lamina.Stream(self.scorer).export(path, format)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the whole model, from stored bytes (or samples) to scores, as a `.keras` file."""
+        """Write the model, from stored bytes (or samples) to scores, as a `.keras` file."""
         self._check_fitted()
         self.model.save(path)
 

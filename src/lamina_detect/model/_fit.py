@@ -24,8 +24,8 @@ MIN_WINDOW, WINDOWS_PER_RECORDING = 8, 20
 # The extreme value for a tenth of a period (at least 4 samples) is the amplifier's rail, not a
 # rounded peak.
 CLIPPED_OF_PERIOD, MIN_CLIPPED = 0.1, 4
-# A recording of up to a million samples is learned from as a whole, a longer one from pieces spread
-# over it, so that fitting takes the same time and memory whatever the length.
+# Up to a million samples are learned from in one piece; of a longer recording, pieces spread over
+# it, so that fitting takes the same time and memory whatever the length.
 PIECE, MOST_PIECES = 65_536, 16
 # A lead's shapes are learned from at most so many windows.
 MOST_WINDOWS = 100_000
@@ -102,8 +102,8 @@ def centre_and_scale(pieces: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarr
     everything = np.concatenate(pieces)
     everything = np.where(np.isfinite(everything), everything, np.nan)
     low, middle, high = np.nanquantile(everything, [0.25, 0.5, 0.75], axis=0)
-    # By the quartiles, which anomalies do not move; where half of the samples are equal they say
-    # nothing.
+    # By the quartiles, which anomalies do not move; where half of the samples are equal they are
+    # 0 apart.
     spread = np.nanstd(everything, axis=0)
     return middle, np.where(high > low, (high - low) / QUARTILES, spread)
 

@@ -19,7 +19,8 @@ PEAK_FRACTION = 0.3
 LAG_TOLERANCE = 0.12
 # The finest scale must resolve the period: a burst of `scale` samples up and down takes 4 of them.
 SCALES_PER_PERIOD = 4
-# Bursts of slope at all scales begin to tell repetitions at 16 samples: 4 of the shortest scales.
+# From 16 samples on three scales (1, 2 and 4) can show a repetition: with fewer, that there is none
+# says little.
 MIN_BURST_PERIOD = 16
 # Averaging over a sixteenth of the lag to either side: the comb of a mains hum is finer.
 SMOOTHED_PART = 16

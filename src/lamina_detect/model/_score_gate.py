@@ -1,4 +1,4 @@
-"""The first layers of the model: bring the samples to one scale, and say which can be judged."""
+"""The first layers of the model: bring the samples to one scale, and mark which can be judged."""
 
 from typing import Any
 

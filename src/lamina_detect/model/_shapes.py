@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-# A shape's widths are means over its windows: with fewer they say little.
+# A shape's widths are means over its windows: with fewer they are hardly known.
 MIN_WINDOWS_PER_SHAPE = 10
 # Lloyd's algorithm gains little after some passes; it stops earlier where nothing moves.
 PASSES = 25

@@ -41,7 +41,7 @@ def read(
     path = pathlib.Path(path)
     if reader := READERS.get(path.suffix.lower()):
         return reader(path, columns, rate)
-    # A record has no ending of its own: its header tells.
+    # A record has no ending of its own: the header is what there is.
     if is_wfdb(path):
         return read_wfdb(path, columns, rate)
     if not path.exists():

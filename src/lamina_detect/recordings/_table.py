@@ -59,14 +59,14 @@ def _times_of(table: Table) -> Column | None:
 
 
 def _rate(times: Column | None) -> float | None:
-    """Samples per second, by the median step of the times; None where they say nothing of it."""
+    """Samples per second, by the median step of the times; None where they give none."""
     if times is None or len(times) < 2:
         return None
     steps = np.diff(times.to_numpy())
     if np.issubdtype(steps.dtype, np.timedelta64):
         steps = steps / np.timedelta64(1, "s")
     step = float(np.median(steps))
-    # Whole numbers one apart count samples: they tell no rate.
+    # Whole numbers one apart count samples and give no rate.
     return 1 / step if step > 0 and step != 1 else None
 
 

@@ -36,7 +36,7 @@ def find_threshold(score: np.ndarray, window: int, rate: float = FALSE_ALARMS) -
     """The score that a window exceeds with probability `rate` if it is like the others.
 
     The highest scores of blocks of one window are taken to have an exponential tail: what lies
-    between their median and their 90th percentile tells its steepness. Anomalies shall not: the
+    between their median and their 90th percentile gives its steepness. Anomalies shall not: the
     lower half of the blocks gives a first threshold, those below it the next one, until none is
     added. So a quarter of the blocks may be anomalous, if their scores stand apart.
 

@@ -84,7 +84,7 @@ def write_report(
             for e in events
             if e.kind != "anomaly"
         ],
-        verdict=run["against_annotations"],
+        metrics=run["against_annotations"],
     )
     with atomic_write(folder / "report.html") as path:
         path.write_text(page, encoding="utf-8")
