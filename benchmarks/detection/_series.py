@@ -9,10 +9,8 @@ import numpy as np
 
 import lamina_detect
 from lamina_detect import Detector, Recording
-from lamina_detect._evaluate import compare
-from lamina_detect._fit import filled
-from lamina_detect._job import demo_path
-from lamina_detect._samples import samples_of
+from lamina_detect.recordings import demo_path, filled
+from lamina_detect.results import evaluate
 
 BEATS = ("106", "114", "116", "119")
 NAB = ("ec2_request_latency_system_failure", "machine_temperature_system_failure", "nyc_taxi")
@@ -44,7 +42,7 @@ def _pair(data: pathlib.Path, name: str) -> tuple[Recording, Recording]:
 
 def first_lead(recording: Recording) -> np.ndarray:
     """Its samples, with the last valid one in gaps."""
-    return filled(samples_of(recording)(0, recording.length)[:, 0]).astype("float64")
+    return filled(recording.read(0, recording.length)[:, 0]).astype("float64")
 
 
 def first(recording: Recording, length: int) -> Recording:
@@ -78,7 +76,7 @@ class Quality:
 
 def quality(score: np.ndarray, recording: Recording, volume: bool = False) -> Quality:
     """A score against the labels; VUS-PR, on request, is aeon's `range_pr_vus_score`."""
-    found = compare(score, recording)
+    found = evaluate(score, recording)
     if found is None:  # Nothing is marked in so short a piece.
         return Quality()
     vus_pr = None

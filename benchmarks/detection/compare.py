@@ -38,7 +38,7 @@ from benchmarks.detection._series import (
 )
 from benchmarks.detection._settings import ABLATIONS, ablated, chosen_without, grid
 from lamina_detect import Recording, find_threshold
-from lamina_detect._events import FALSE_ALARMS
+from lamina_detect.results import FALSE_ALARMS
 
 SEEDS = 5
 QUICK = 60_000  # samples
