@@ -48,11 +48,9 @@ class Bench:
         self, work: str, ours: float, unit: str, peer: str = "", theirs: float | None = None
     ) -> None:
         """A row of what is counted once, such as memory; the ratio is theirs / ours again."""
-        if theirs is None:
-            self.add(Row(work, _single(ours), peer, unit=unit))
-            return
-        ratio = _single(theirs / ours) if ours > 0 else None
-        self.add(Row(work, _single(ours), peer, _single(theirs), ratio, unit=unit))
+        other = None if theirs is None else Spread.of([theirs])
+        ratio = Spread.of([theirs / ours]) if theirs is not None and ours > 0 else None
+        self.add(Row(work, Spread.of([ours]), peer, other, ratio, unit=unit))
 
     def add(self, row: Row) -> None:
         if self.quick:  # nothing can be missed at sizes that nobody works with
@@ -68,10 +66,6 @@ class Bench:
 
     def close(self) -> None:
         self._report.write(self.peers, quick=self.quick, pairs=self.pairs)
-
-
-def _single(value: float) -> Spread:
-    return Spread(value, value, value)
 
 
 Section = Callable[[Bench], None]

@@ -33,7 +33,8 @@ def in_turn(ours: Timer, peer: Timer, pairs: int) -> list[tuple[float, float]]:
     so that what the one leaves in the caches is not always at the other's expense.
     """
     for _ in range(WARM_UP):
-        ours(), peer()
+        ours()
+        peer()
     found = []
     for pair in range(pairs):
         if pair % 2:
