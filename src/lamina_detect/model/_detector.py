@@ -106,10 +106,9 @@ class Detector:
         front = build_front(len(recording.leads), cutoff)
         scorer = build_scorer(front, settings)
         standardise, gate = front.get_layer("standardise"), gate_of(scorer)
-        for weight, value in zip(
-            (standardise.centre, standardise.scale), _fit.centre_and_scale(pieces), strict=True
-        ):
-            weight.assign(value)
+        centre, spread = _fit.centre_and_scale(pieces)
+        standardise.centre.assign(centre)
+        standardise.scale.assign(spread)
         if self.gate_clipped:
             gate.rails.assign(_fit.rails_of(pieces, scale.period))
         filtered = _outputs(front, pieces)

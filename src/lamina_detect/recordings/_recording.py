@@ -43,13 +43,12 @@ class Recording:
         length: Samples per lead.
         rate: Samples per second; None where unknown.
         read: `read(start, stop)` gives those samples: floats `(n, leads)`, NaN where there is none.
-        frames: `frames(start, stop)` gives the same as it is stored: frames of bytes
-            `(n, frame_bytes)`, counted in frames. None where the samples are not stored as bytes
-            that a model can decode.
-        packing: How those bytes hold samples.
+        packing: How stored bytes hold samples; None where a model cannot decode them.
         times: A time for each sample (numbers or dates), where the file has them.
         beats: Annotated beats, if any.
         labels: `(length,)` True where the file marks an anomaly, if it does.
+        frames: With `packing`: `frames(start, stop)` gives the bytes as they are stored, frames
+            `(n, frame_bytes)`, counted in frames.
     """
 
     name: str
@@ -58,11 +57,11 @@ class Recording:
     length: int
     rate: float | None
     read: Read
-    frames: Read | None = None
     packing: Packing | None = None
     times: Any = None
     beats: Beats | None = None
     labels: np.ndarray | None = None
+    frames: Read | None = None
 
     @classmethod
     def from_array(
