@@ -13,7 +13,7 @@ import lamina
 from lamina.contracts import CONTRACTS, Contract
 
 APPLICATIONS = ("lamina_detect", "lamina_edge", "lamina_pytest")
-MADE = "Made by `python -m tests.registry`; a test keeps it up to date."
+MADE = "<!-- Made by `python -m tests.registry`; a test keeps it up to date. -->"
 
 
 def pages() -> dict[str, str]:
@@ -36,7 +36,7 @@ def packages() -> Iterator[ModuleType]:
 
 def reference(package: ModuleType) -> str:
     """One mkdocstrings entry for each class and function; aliases by a line."""
-    lines = [f"# {package.__name__}", "", package.__doc__.strip().splitlines()[0], "", MADE]
+    lines = [MADE, "", f"# {package.__name__}", "", package.__doc__.strip().splitlines()[0]]
     for name in sorted(package.__all__):
         value, path = getattr(package, name), path_of(package, name)
         original = getattr(value, "__name__", None)
@@ -61,13 +61,13 @@ TARGETS = {"layer": "Layers", "cell": "Cells of an RNN", "initializer": "Initial
 def contracts() -> str:
     """The table of contracts, by what they apply to, in the order of a report."""
     lines = [
+        MADE,
+        "",
         "# The contracts",
         "",
         "What [`lamina.check`](check-your-layer.md) holds a layer to. A *universal* contract holds",
         "for every layer; the others name the [trait](traits.md) that switches them on or excuses",
         "a break.",
-        "",
-        MADE,
     ]
     for target, title in TARGETS.items():
         lines += ["", f"## {title}", "", "| contract | broken where | |", "|---|---|---|"]
