@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt
 RUN := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python
 
-.PHONY: demo test test-jax test-torch test-all check format bench docs constraints clean help
+.PHONY: demo test test-jax test-torch test-all check format bench docs pictures constraints clean help
 
 help:
 	@echo "make demo      find the anomalies of a real recording and write a report (out/demo)"
@@ -14,7 +14,8 @@ help:
 	@echo "make test-all  every backend, slow tests included"
 	@echo "make check     format, lint, types      make format   mend format and lint"
 	@echo "make bench     the benchmarks, or one: BENCH=codec; tables and JSON in out/bench"
-	@echo "make docs      the documentation site"
+	@echo "make docs      the documentation site, in site/"
+	@echo "make pictures  the pictures that the README and the guides show"
 
 .venv/uv: constraints.txt
 	$(PYTHON) -m venv .venv
@@ -78,7 +79,13 @@ bench: .venv/torch .venv/jax
 	done
 
 docs: .venv/dev
-	$(BIN)/mkdocs build --strict
+	$(BIN)/mkdocs build --strict --quiet
+
+# What the README and the guides show is what the demo and the examples draw.
+pictures: demo .venv/dev
+	$(BIN)/python docs/_tools/pictures.py out/demo/report.html docs/images/demo.svg
+	for name in adversarial_signal distill_subclassed grad_cam perceptual_images; do \
+	  $(RUN) -m examples.$$name docs/images/$$name.png || exit 1; done
 
 # New pins: torch by hand, since resolving it lists gigabytes of CUDA packages.
 constraints: .venv/uv
