@@ -108,7 +108,7 @@ def test_settings_are_read_only_and_the_threshold_is_saved_with_the_model(tmp_pa
 
 
 def test_parts_of_a_period_are_arguments():
-    x = pulses(2000)
+    x = pulses(4000)
     x[500:530] = 8.0
     usual = Detector(shapes=4).fit(x)
     other = Detector(shapes=4, window_of_period=0.3, cutoff_of_period=0.1, gate_clipped=False).fit(

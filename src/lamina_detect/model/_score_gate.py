@@ -82,6 +82,11 @@ class ScoreGate(Causal):
         return {**super().get_config(), "memory": self.memory}
 
 
+# A `.keras` file calls a layer's weights by its class, whatever name it is registered under: in
+# those of the first version they are at "steady".
+ScoreGate.__name__ = "Steady"
+
+
 def _sliding_max(seen: Tensor, window: int) -> Tensor:
     """Maximum of every run of `window` steps, by doubling: log2(window) passes."""
     width = 1
