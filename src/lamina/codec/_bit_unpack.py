@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import positive_integer, received, register
-from lamina._common._fast import island
+from lamina._common._fast import xla_compiled
 from lamina.codec._codes import CodeLayer, check_bytes
 from lamina.codec._fields import SIGNS, limits, pack, unpack
 
@@ -120,7 +120,7 @@ class BitUnpack(CodeLayer):
             )
 
 
-@island
+@xla_compiled
 def unpack_rows(rows, bits, count, bit_order, signed, dtype):
     """uint8 `(rows, bytes)` -> `(rows, count)`, by groups of whole bytes where a row is long."""
     step = _codes_per_group(bits)

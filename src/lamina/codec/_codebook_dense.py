@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from lamina._common import is_exporting, positive_integer, received, register
-from lamina._common._fast import island, product, whole
+from lamina._common._fast import jit_compiled, product, xla_compiled
 from lamina.codec._codebook_decoder import CodebookDecoder
 from lamina.codec._codes import CodeLayer
 from lamina.codec._product_decoder import ProductDecoder
@@ -192,7 +192,7 @@ def _owns_weights(activation):
     return isinstance(activation, keras.layers.Layer)
 
 
-@island
+@xla_compiled
 def _folded(codes, tables, sizes, kernel, bias, activation, count, policy, dtype, skip):
     """`count` parts of a vector lie side by side; each meets its own rows of the kernel."""
     kernels = ops.reshape(kernel, (count, -1, kernel.shape[1]))
@@ -206,9 +206,9 @@ def _folded(codes, tables, sizes, kernel, bias, activation, count, policy, dtype
     return _activated(y, bias, activation)
 
 
-@whole
+@jit_compiled
 def _multiplied(codes, tables, sizes, kernel, bias, activation, count, policy, dtype, skip):
-    """The same by decoding, for few codes: the call of an island costs more than they do."""
+    """The same by decoding, for few codes: a call of what XLA compiled costs more than they do."""
     tables = [ops.cast(projected(table), kernel.dtype) for table in tables]
     join = add_stages if count == 1 else join_stages
     vectors = join(codes, tables, sizes, dtype, policy, skip)

@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import received, register
-from lamina._common._fast import island, take_rows
+from lamina._common._fast import take_rows, xla_compiled
 from lamina.codec._codes import CodeLayer, check_bytes
 
 
@@ -78,7 +78,7 @@ class CompandingDecoder(CodeLayer):
         return {**super().get_config(), "law": self.law}
 
 
-@island
+@xla_compiled
 def _expand(codes, law, dtype):
     table = ops.cast(ops.convert_to_tensor(linear_table(law)), dtype)
     return take_rows(table, ops.cast(codes, "int32"))

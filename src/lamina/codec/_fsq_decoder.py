@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import is_concrete, received, register
-from lamina._common._fast import whole
+from lamina._common._fast import jit_compiled
 from lamina.codec._codes import (
     CodeLayer,
     check_compiled_policy,
@@ -118,7 +118,7 @@ def _levels(levels):
     return levels
 
 
-@whole
+@jit_compiled
 def _values(index, levels, wrong, skip, policy, dtype):
     """The levels of every index; `wrong` and `skip` mark those of which something else is made."""
     index = ops.clip(index, 0, math.prod(levels) - 1)

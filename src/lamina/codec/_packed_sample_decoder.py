@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import is_concrete, positive_integer, received, register, to_numpy
-from lamina._common._fast import island
+from lamina._common._fast import xla_compiled
 from lamina.codec._codes import CodeLayer, check_bytes, is_float
 from lamina.codec._fields import limits, pack, unpack, width
 
@@ -264,7 +264,7 @@ class PackedSampleDecoder(CodeLayer):
         return invalid
 
 
-@island
+@xla_compiled
 def _decode(groups, layout, signed, invalid, dtype):
     """Bytes `(groups, bytes)` to samples `(groups, samples)`."""
     numbers = unpack(groups, layout, signed)

@@ -4,14 +4,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from lamina._common._fast import island, product, take_rows
+from lamina._common._fast import product, take_rows, xla_compiled
 from lamina.codec._codes import outside
 
 # Stands in a code's place where the code is not looked at.
 SKIP = -(2**31)
 
 
-@island
+@xla_compiled
 def sum_of_stages(codes, tables, sizes, dtype, policy, skip):
     """Codes `(n, stages)` -> `(n, D)`: the rows of every stage, added in their order.
 
@@ -22,7 +22,7 @@ def sum_of_stages(codes, tables, sizes, dtype, policy, skip):
     return add_stages(codes, tables, sizes, dtype, policy, skip)
 
 
-@island
+@xla_compiled
 def stages_side_by_side(codes, tables, sizes, dtype, policy, skip):
     """Codes `(n, stages)` -> `(n, stages * D)`."""
     return join_stages(codes, tables, sizes, dtype, policy, skip)

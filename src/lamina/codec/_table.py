@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import is_concrete, received, to_numpy
-from lamina._common._fast import take_rows, to_end, whole
+from lamina._common._fast import jit_compiled, take_rows, to_end
 from lamina.codec._codes import outside
 
 # A table of up to this many numbers is copied with rows for NaN and zero at its end, which costs
@@ -59,7 +59,7 @@ def check_loaded(layer, weight):
         )
 
 
-@whole
+@jit_compiled
 def rows(table, index, dtype, policy, skip=None):
     """`table[index]` by `policy` where the index is outside, zeros where `skip` is set.
 

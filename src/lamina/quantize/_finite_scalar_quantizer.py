@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import positive_integer, received, register
-from lamina._common._fast import whole
+from lamina._common._fast import jit_compiled
 from lamina.codec import FSQDecoder
 from lamina.quantize._quantizer import Quantizer, straight_through
 
@@ -102,7 +102,7 @@ class FiniteScalarQuantizer(Quantizer):
         return {**super().get_config(), "levels": list(self.levels)}
 
 
-@whole
+@jit_compiled
 def _quantized(inputs, mask, levels):
     """(values, codes) of the inputs, in float32 at least, or levels would merge."""
     narrow = keras.backend.standardize_dtype(inputs.dtype) in ("float16", "bfloat16")

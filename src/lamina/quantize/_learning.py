@@ -5,7 +5,7 @@ from typing import NamedTuple
 from keras import ops
 
 from lamina._common import from_first_replica, sum_over_replicas
-from lamina._common._fast import whole
+from lamina._common._fast import jit_compiled
 from lamina.quantize._nearest import misfit, nearest
 from lamina.quantize._statistics import kmeans, moved, reseeded, tally
 
@@ -28,13 +28,13 @@ def rows_of(state):
     return state["codebook"] + state["shift"] if "shift" in state else state["codebook"]
 
 
-@whole
+@jit_compiled
 def looked_up(table, vectors, keep, metric):
     """(values, codes) of the nearest rows; code -1 where a vector is left out or not finite."""
     return _look_up(table, vectors, _usable(vectors, keep), metric)
 
 
-@whole
+@jit_compiled
 def learned(state, vectors, keep, draw, rules):
     """(values, codes, state) after one step; `shift` is the optimiser's and not among the state.
 

@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import received, to_numpy
-from lamina._common._fast import whole
+from lamina._common._fast import jit_compiled
 from lamina.quantize._nearest import nearest
 from lamina.quantize._statistics import kmeans
 
@@ -32,7 +32,7 @@ def first_tables(start, sizes, metric, seed):
     for stage, size in enumerate(sizes):
         tables.append(_table(data, size, metric, None if seed is None else seed + stage))
         if stage + 1 < len(sizes):
-            codes = whole(nearest)(*map(ops.convert_to_tensor, (data, tables[-1])), metric)
+            codes = jit_compiled(nearest)(*map(ops.convert_to_tensor, (data, tables[-1])), metric)
             data = data - tables[-1][to_numpy(codes)]
     return tables
 
@@ -44,7 +44,7 @@ def _table(data, size, metric, seed):
     draw = np.random.default_rng(seed).random(len(data)).astype(data.dtype)
     rows, counts = np.zeros((size, data.shape[1]), data.dtype), np.zeros(size, data.dtype)
     arrays = (rows, counts, data, np.ones(len(data), bool), draw)
-    return to_numpy(whole(kmeans)(*map(ops.convert_to_tensor, arrays), metric, 0.0))
+    return to_numpy(jit_compiled(kmeans)(*map(ops.convert_to_tensor, arrays), metric, 0.0))
 
 
 def _checked(start, most):
