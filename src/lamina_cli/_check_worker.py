@@ -41,7 +41,7 @@ def work(job, say):
     """Every layer of the target, every contract that is not done yet."""
     from lamina.contracts._check import chosen, open_case, run
     from lamina.contracts._contract import CONTRACTS, rank
-    from lamina.contracts._sandbox import sandbox
+    from lamina.contracts.harness._sandbox import sandbox
 
     follows = {c: list(CONTRACTS[c].follows) for c in sorted(CONTRACTS, key=rank)}
     asked = "fast" if job["fast"] else None
@@ -76,7 +76,7 @@ def work(job, say):
 
 def across(job, case, path):
     """`portable.backends`: the first backend leaves weights and outputs, the others compare."""
-    from lamina.contracts._portable import compare_outputs, leave_outputs
+    from lamina.contracts.probes._portable import compare_outputs, leave_outputs
 
     if os.environ["KERAS_BACKEND"] == job["first"]:
         return leave_outputs(case, path)

@@ -9,14 +9,14 @@ import keras
 import numpy as np
 
 from lamina._common import received
-from lamina.contracts._case import Case, try_out
 from lamina.contracts._contract import CONTRACTS, Contract, LayerFailed, describe, open_rooms
-from lamina.contracts._guess import guess
 from lamina.contracts._report import Report, Result
-from lamina.contracts._sandbox import sandbox
-from lamina.contracts._shrink import smallest
-from lamina.contracts._target import resolve
 from lamina.contracts._traits import Traits
+from lamina.contracts.harness._case import Case, try_out
+from lamina.contracts.harness._guess import guess
+from lamina.contracts.harness._sandbox import sandbox
+from lamina.contracts.harness._shrink import smallest
+from lamina.contracts.harness._target import resolve
 
 open_rooms()
 

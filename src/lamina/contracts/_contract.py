@@ -49,13 +49,13 @@ ROOMS = (
     "_weights",
     "_saving",
     "_shape",
-    "_rows",
+    "_batch",
     "_modes",
     "_random",
     "_gradients",
     "_dtype",
     "_mask",
-    "_time",
+    "_sequence",
     "_portable",
     "_initializers",
 )
@@ -64,7 +64,7 @@ ROOMS = (
 def open_rooms() -> None:
     """Imports every room."""
     for room in ROOMS:
-        importlib.import_module(f"lamina.contracts.{room}")
+        importlib.import_module(f"lamina.contracts.probes.{room}")
 
 
 def contract(id: str, **marks: Any) -> Callable[[Callable], Callable]:

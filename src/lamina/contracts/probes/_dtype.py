@@ -3,14 +3,14 @@
 import keras
 import numpy as np
 
-from lamina.contracts._backends import keeps_float64
-from lamina.contracts._case import copy_weights, layer_code, tensors
-from lamina.contracts._compare import leaves, not_finite
 from lamina.contracts._contract import LayerFailed, advice, broken, contract, skipped
-from lamina.contracts._inputs import is_float, map_leaves, points
-from lamina.contracts._modes import sub_layers
-from lamina.contracts._target import copied
-from lamina.contracts._watch import random_draws
+from lamina.contracts.harness._backends import keeps_float64
+from lamina.contracts.harness._case import copy_weights, layer_code, tensors
+from lamina.contracts.harness._compare import leaves, not_finite
+from lamina.contracts.harness._inputs import is_float, map_leaves, points
+from lamina.contracts.harness._spies import random_draws
+from lamina.contracts.harness._target import copied
+from lamina.contracts.probes._modes import sub_layers
 
 
 def under(case, policy):

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from lamina.contracts._case import Case, layer_code, required_arguments
 from lamina.contracts._contract import LayerFailed
-from lamina.contracts._target import CheckError
+from lamina.contracts.harness._case import Case, layer_code, required_arguments
+from lamina.contracts.harness._target import CheckError
 
 
 def guess(target, traits):

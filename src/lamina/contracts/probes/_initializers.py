@@ -5,10 +5,10 @@ import json
 import keras
 import numpy as np
 
-from lamina.contracts._backends import has_float64
-from lamina.contracts._case import layer_code
-from lamina.contracts._compare import as_array, difference
 from lamina.contracts._contract import LayerFailed, broken, contract
+from lamina.contracts.harness._backends import has_float64
+from lamina.contracts.harness._case import layer_code
+from lamina.contracts.harness._compare import as_array, difference
 
 SHAPES = ((4, 4), (3, 4, 8), (3, 6, 2), (5, 5, 3, 8), (6,))
 

@@ -10,7 +10,7 @@ import weakref
 import keras
 import numpy as np
 
-from lamina.contracts._backends import BACKEND
+from lamina.contracts.harness._backends import BACKEND
 
 
 @contextlib.contextmanager

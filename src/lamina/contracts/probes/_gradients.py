@@ -6,12 +6,12 @@ import keras
 import numpy as np
 
 from lamina._common import to_numpy
-from lamina.contracts._backends import gradients, has_float64, quick
-from lamina.contracts._case import layer_code, put_back, seed_host, state_of, tensors
-from lamina.contracts._compare import difference
 from lamina.contracts._contract import advice, broken, contract, skipped
-from lamina.contracts._inputs import is_float, jittered, points
-from lamina.contracts._watch import stopped_gradients
+from lamina.contracts.harness._backends import gradients, has_float64, quick
+from lamina.contracts.harness._case import layer_code, put_back, seed_host, state_of, tensors
+from lamina.contracts.harness._compare import difference
+from lamina.contracts.harness._inputs import is_float, jittered, points
+from lamina.contracts.harness._spies import stopped_gradients
 
 
 class Objective:

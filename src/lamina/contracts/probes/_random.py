@@ -4,12 +4,12 @@ import random
 
 import numpy as np
 
-from lamina.contracts._backends import BACKEND, can_compile, compiled, random_ops_of_graph
-from lamina.contracts._case import layer_code, put_back, repeats, state_of
-from lamina.contracts._compare import difference, leaves
 from lamina.contracts._contract import broken, contract, skipped
-from lamina.contracts._modes import own_state, raw
-from lamina.contracts._watch import random_draws
+from lamina.contracts.harness._backends import BACKEND, can_compile, compiled, random_ops_of_graph
+from lamina.contracts.harness._case import layer_code, put_back, repeats, state_of
+from lamina.contracts.harness._compare import difference, leaves
+from lamina.contracts.harness._spies import random_draws
+from lamina.contracts.probes._modes import own_state, raw
 
 
 @contract("random.fresh")

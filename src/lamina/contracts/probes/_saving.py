@@ -6,11 +6,11 @@ import keras
 import numpy as np
 
 from lamina._common import to_numpy
-from lamina.contracts._backends import BACKEND
-from lamina.contracts._case import copy_weights, layer_code, perturb_weights, tensors
-from lamina.contracts._compare import as_array, difference, leaves
 from lamina.contracts._contract import LayerFailed, advice, broken, contract, skipped
-from lamina.contracts._weights import build_only, builds_itself
+from lamina.contracts.harness._backends import BACKEND
+from lamina.contracts.harness._case import copy_weights, layer_code, perturb_weights, tensors
+from lamina.contracts.harness._compare import as_array, difference, leaves
+from lamina.contracts.probes._weights import build_only, builds_itself
 
 
 def _model_outputs(case, model):

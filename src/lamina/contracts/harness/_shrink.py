@@ -3,7 +3,7 @@
 import time
 
 from lamina.contracts._contract import LayerFailed
-from lamina.contracts._inputs import batch_size, map_leaves, rows
+from lamina.contracts.harness._inputs import batch_size, map_leaves, rows
 
 # A break found slower than this is reported as found.
 PATIENCE = 1.0

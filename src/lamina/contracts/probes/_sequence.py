@@ -4,11 +4,11 @@ import keras
 import numpy as np
 
 from lamina._common import to_numpy
-from lamina.contracts._backends import quick
-from lamina.contracts._case import layer_code
-from lamina.contracts._compare import difference, leaves
 from lamina.contracts._contract import LayerFailed, broken, contract, skipped
-from lamina.contracts._inputs import map_leaves, rows, vary, with_length
+from lamina.contracts.harness._backends import quick
+from lamina.contracts.harness._case import layer_code
+from lamina.contracts.harness._compare import difference, leaves
+from lamina.contracts.harness._inputs import map_leaves, rows, vary, with_length
 
 
 def _steps(inputs):

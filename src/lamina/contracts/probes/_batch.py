@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 
-from lamina.contracts._case import layer_code
-from lamina.contracts._compare import difference, leaves, not_finite
 from lamina.contracts._contract import LayerFailed, advice, broken, contract, skipped
-from lamina.contracts._inputs import map_leaves, other_rows_varied, points, rows, vary
+from lamina.contracts.harness._case import layer_code
+from lamina.contracts.harness._compare import difference, leaves, not_finite
+from lamina.contracts.harness._inputs import map_leaves, other_rows_varied, points, rows, vary
 
 
 def _row(arrays, index, axes):

@@ -13,11 +13,11 @@ import keras
 import numpy as np
 
 from lamina._common import to_numpy
-from lamina.contracts._backends import BACKEND, quick, variables_of
-from lamina.contracts._compare import difference, leaves
 from lamina.contracts._contract import LayerFailed
-from lamina.contracts._inputs import batch_size, describe, map_leaves
-from lamina.contracts._target import CheckError
+from lamina.contracts.harness._backends import BACKEND, quick, variables_of
+from lamina.contracts.harness._compare import difference, leaves
+from lamina.contracts.harness._inputs import batch_size, describe, map_leaves
+from lamina.contracts.harness._target import CheckError
 
 
 @contextlib.contextmanager

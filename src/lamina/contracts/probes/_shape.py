@@ -2,11 +2,18 @@
 
 import keras
 
-from lamina.contracts._backends import traced_for_any
-from lamina.contracts._case import layer_code, put_back, repeats, seed_host, state_of, tensors
-from lamina.contracts._compare import difference, leaves, same_shapes, shapes
 from lamina.contracts._contract import LayerFailed, broken, contract, skipped
-from lamina.contracts._inputs import rows, with_length
+from lamina.contracts.harness._backends import traced_for_any
+from lamina.contracts.harness._case import (
+    layer_code,
+    put_back,
+    repeats,
+    seed_host,
+    state_of,
+    tensors,
+)
+from lamina.contracts.harness._compare import difference, leaves, same_shapes, shapes
+from lamina.contracts.harness._inputs import rows, with_length
 
 
 def agrees(symbolic, actual):

@@ -7,12 +7,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lamina.contracts._backends import BACKEND, can_compile, compiled
-from lamina.contracts._case import layer_code
-from lamina.contracts._compare import as_array, difference, leaves, same_shapes
 from lamina.contracts._contract import LayerFailed, broken, contract
 from lamina.contracts._report import Result
-from lamina.contracts._watch import patched, random_draws
+from lamina.contracts.harness._backends import BACKEND, can_compile, compiled
+from lamina.contracts.harness._case import layer_code
+from lamina.contracts.harness._compare import as_array, difference, leaves, same_shapes
+from lamina.contracts.harness._spies import patched, random_draws
 
 # Two backends differ in the order of their sums.
 TOLERANCE = 1e-4

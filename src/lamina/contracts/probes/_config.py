@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
-from lamina.contracts._case import copy_weights, layer_code
-from lamina.contracts._compare import difference
 from lamina.contracts._contract import LayerFailed, advice, broken, contract
+from lamina.contracts.harness._case import copy_weights, layer_code
+from lamina.contracts.harness._compare import difference
 
 BASE = ("name", "dtype", "trainable")
 

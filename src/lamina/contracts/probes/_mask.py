@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 
-from lamina.contracts._case import layer_code
-from lamina.contracts._compare import difference, leaves, not_finite
 from lamina.contracts._contract import broken, contract, skipped
-from lamina.contracts._inputs import is_float, map_leaves, varied
+from lamina.contracts.harness._case import layer_code
+from lamina.contracts.harness._compare import difference, leaves, not_finite
+from lamina.contracts.harness._inputs import is_float, map_leaves, varied
 
 
 class Source(keras.layers.Layer):

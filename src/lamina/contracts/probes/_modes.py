@@ -3,13 +3,14 @@
 import keras
 import numpy as np
 
-from lamina.contracts._backends import (
+from lamina.contracts._contract import advice, broken, contract, skipped
+from lamina.contracts.harness._backends import (
     BACKEND,
     can_compile,
     compiled,
     variables_of,
 )
-from lamina.contracts._case import (
+from lamina.contracts.harness._case import (
     layer_code,
     perturb_weights,
     put_back,
@@ -17,11 +18,10 @@ from lamina.contracts._case import (
     seed_host,
     state_of,
 )
-from lamina.contracts._compare import as_array, difference, leaves
-from lamina.contracts._contract import advice, broken, contract, skipped
-from lamina.contracts._inputs import vary
-from lamina.contracts._watch import random_draws
-from lamina.contracts._weights import attributes
+from lamina.contracts.harness._compare import as_array, difference, leaves
+from lamina.contracts.harness._inputs import vary
+from lamina.contracts.harness._spies import random_draws
+from lamina.contracts.probes._weights import attributes
 
 
 def raw(case, layer, training=None, inputs=None):

@@ -10,8 +10,8 @@ import warnings
 import keras
 import numpy as np
 
-from lamina.contracts._backends import BACKEND, quick_compilation
-from lamina.contracts._watch import patched
+from lamina.contracts.harness._backends import BACKEND, quick_compilation
+from lamina.contracts.harness._spies import patched
 
 
 @contextlib.contextmanager

@@ -4,8 +4,8 @@ import inspect
 
 import numpy as np
 
-from lamina.contracts._config import BASE, config_of, original, own_copy, rebuilt
 from lamina.contracts._contract import LayerFailed, broken, contract
+from lamina.contracts.probes._config import BASE, config_of, original, own_copy, rebuilt
 
 
 @contract("config.complete", follows=("config.roundtrip",))

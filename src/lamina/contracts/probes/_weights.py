@@ -8,10 +8,10 @@ import warnings
 import keras
 import numpy as np
 
-from lamina.contracts._backends import is_raw_variable, variables_of
-from lamina.contracts._case import layer_code, seed_host
 from lamina.contracts._contract import LayerFailed, advice, broken, contract, skipped
-from lamina.contracts._watch import variables_made
+from lamina.contracts.harness._backends import is_raw_variable, variables_of
+from lamina.contracts.harness._case import layer_code, seed_host
+from lamina.contracts.harness._spies import variables_made
 
 
 @contract("weights.tracked")
