@@ -1,68 +1,44 @@
-"""Contracts of configuration: a layer can be rebuilt from what it says about itself."""
+"""Contracts of configuration: a layer is what its arguments and its config say, and no more."""
 
 import contextlib
 import copy
+import inspect
 import json
 from typing import Any
 
 import keras
+import numpy as np
 
-from lamina.contracts._contract import LayerFailed, advice, broken, contract
-from lamina.contracts.harness._case import copy_weights, layer_code
-from lamina.contracts.harness._compare import difference
+from lamina.contracts._contract import Answer, advice, broken, contract
+from lamina.contracts.harness import (
+    REORDERED,
+    Case,
+    LayerFailed,
+    config_of,
+    copy_weights,
+    difference,
+    layer_code,
+    original,
+    own_copy,
+    rebuilt,
+    stored,
+)
 
 BASE = ("name", "dtype", "trainable")
 
 
-def original(case):
-    """The layer as its author made it: the instance's copy, or a fresh one."""
-    given = case.target.original
-    return copy.deepcopy(given) if given is not None else case.fresh()
-
-
-def config_of(layer):
-    with layer_code("get_config()"):
-        return layer.get_config()
-
-
-def rebuilt(case, config):
-    """A layer from a config, as a saved model's reader makes it."""
-    with layer_code("from_config(get_config())"):
-        with keras.saving.custom_object_scope(case.target.scope):
-            return case.target.cls.from_config(config)
-
-
-def own_copy(config: Any) -> Any:
-    """The containers copied, plain even where Keras tracks them; what they hold as it is."""
-    if isinstance(config, dict):
-        return {k: own_copy(v) for k, v in config.items()}
-    if isinstance(config, list):
-        return [own_copy(v) for v in config]
-    return config
-
-
-def plain(value):
+def _plain(value):
     """A config value as JSON data."""
     return json.loads(json.dumps(keras.saving.serialize_keras_object(value), sort_keys=True))
 
 
-def stored(layer, case):
-    """The layer after a trip through the text that a saved model holds."""
-    with layer_code("serialising its config"), keras.saving.custom_object_scope(case.target.scope):
-        text = json.dumps(keras.saving.serialize_keras_object(layer))
-    with layer_code("rebuilding it from its serialised config"):
-        return keras.saving.deserialize_keras_object(
-            json.loads(text), custom_objects=case.target.scope, safe_mode=False
-        )
-
-
-@contract("config.roundtrip")
-def rebuilt_from_config_it_is_the_same(case):
+@contract("config.roundtrip", rank=140)
+def rebuilt_from_config_it_is_the_same(case: Case) -> Answer:
     """A model that holds this layer cannot be saved and loaded again."""
     layer = original(case)
-    again = stored(layer, case)
+    again = stored(case, layer)
     with layer_code("get_config()"):
-        first, second = plain(config_of(layer)), plain(config_of(again))
+        first, second = _plain(config_of(layer)), _plain(config_of(again))
     if first != second:
         keys = [k for k in sorted(set(first) | set(second)) if first.get(k) != second.get(k)]
         return broken(
@@ -85,8 +61,8 @@ def rebuilt_from_config_it_is_the_same(case):
             "store in get_config every argument that decides what is built",
         )
     copy_weights(layer, again)
-    put = case.call(layer), case.call(again)
-    if len(before) == len(put[1]) and (worst := difference(*put, 1e-4, 1e-3)):
+    one, other = case.call(layer), case.call(again)
+    if len(before) == len(other) and (worst := difference(one, other, *REORDERED)):
         return broken(
             f"rebuilt from its config, with the same weights, it gives {worst.after:.6g} "
             f"for {worst.before:.6g}",
@@ -96,8 +72,8 @@ def rebuilt_from_config_it_is_the_same(case):
         )
 
 
-@contract("config.base", follows=("config.roundtrip",))
-def name_dtype_and_trainable_survive(case):
+@contract("config.base", rank=160, follows=("config.roundtrip",))
+def name_dtype_and_trainable_survive(case: Case) -> Answer:
     """A loaded layer has lost its name, its dtype policy, or that it was frozen."""
     wanted = {"name": "a_name_of_its_own", "dtype": "bfloat16", "trainable": False}
     config = config_of(case.fresh())
@@ -143,14 +119,11 @@ def name_dtype_and_trainable_survive(case):
 
 def _with_base(case, config, wanted):
     """A layer with all base arguments; else the words that name what its constructor refuses."""
-    if case.target.kwargs is not None:
 
-        def make(extra):
+    def make(extra: dict[str, Any]) -> Any:
+        if case.target.kwargs is not None:
             return case.target.cls(**{**copy.deepcopy(dict(case.target.kwargs)), **extra})
-    else:
-
-        def make(extra):
-            return rebuilt(case, {**own_copy(config), **extra})
+        return rebuilt(case, {**own_copy(config), **extra})
 
     try:
         return make(wanted)
@@ -164,8 +137,8 @@ def _with_base(case, config, wanted):
         return ", ".join(refused) or f"{', '.join(wanted)} together ({error})"
 
 
-@contract("config.pure", follows=("config.roundtrip",))
-def from_config_leaves_its_argument_alone(case):
+@contract("config.pure", rank=170, follows=("config.roundtrip",))
+def from_config_leaves_its_argument_alone(case: Case) -> Answer:
     """from_config changes the dictionary that it is given."""
     config = config_of(case.fresh())
     before = dict(_parts(config))
@@ -195,3 +168,185 @@ def _parts(config, path=""):
         yield f"{path}{key}", value
         if isinstance(value, dict | list | tuple):
             yield from _parts(value, f"{path}{key}.")
+
+
+@contract("config.complete", rank=150, follows=("config.roundtrip",))
+def every_argument_is_in_the_config(case: Case) -> Answer:
+    """A constructor argument that the config lacks goes back to its default on loading."""
+    layer = original(case)
+    config = config_of(layer)
+    for name, parameter in _arguments_of(case.target.cls).items():
+        given = name in (case.target.kwargs or {})
+        if name in config:
+            problem = given and _not_recorded(case, name, parameter, config)
+        else:
+            problem = _lost(case, name, parameter, layer, config)
+        if problem:
+            return broken(
+                f"the argument `{name}` {problem}",
+                "a loaded model has that argument at its default",
+                f"return {name!r} from get_config",
+                argument=name,
+                config=sorted(config),
+            )
+
+
+def _arguments_of(cls):
+    """The constructor's own named arguments."""
+    skip = {"self", *BASE, "activity_regularizer"}
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    found = inspect.signature(cls.__init__).parameters
+    return {n: p for n, p in found.items() if n not in skip and p.kind not in kinds}
+
+
+def _not_recorded(case, name, parameter, config):
+    """Is the config's value that of the default, though another was given?"""
+    value = case.target.kwargs[name]
+    if parameter.default is parameter.empty or not _simple(value) or value == parameter.default:
+        return None
+    if _normal(config[name]) == _normal(value):
+        return None
+    rest = {k: v for k, v in case.target.kwargs.items() if k != name}
+    try:
+        without = case.target.cls(**rest).get_config().get(name)
+    except Exception:
+        return None
+    if _normal(without) == _normal(config[name]):
+        return f"was given as {value!r}, but get_config says {config[name]!r}"
+    return None
+
+
+def _lost(case, name, parameter, layer, config):
+    """Is an argument that the config lacks lost, or does the class bring it back?"""
+    kwargs = case.target.kwargs
+    if kwargs is not None and name in kwargs:
+        value = kwargs[name]
+        if parameter.default is not parameter.empty and _same(value, parameter.default):
+            return None
+        return None if _brought_back(case, name, layer, config) else "is not in get_config"
+    if kwargs is None and parameter.default is not parameter.empty:
+        had = getattr(layer, name, parameter.default)
+        if _simple(had) and had != parameter.default:
+            back = getattr(rebuilt(case, own_copy(config)), name, parameter.default)
+            return f"is not in get_config and {had!r} became {back!r}" if back != had else None
+    return _lost_when_changed(case, name, parameter) if kwargs is not None else None
+
+
+def _brought_back(case, name, layer, config):
+    absent = object()
+    had = getattr(layer, name, absent)
+    if had is absent:
+        return False
+    try:
+        back = getattr(rebuilt(case, own_copy(config)), name, absent)
+    except LayerFailed:
+        return False
+    return _same(had, back)
+
+
+def _lost_when_changed(case, name, parameter):
+    """A plain default is changed: does the layer, rebuilt, still have the change?"""
+    changed = _changed(parameter.default)
+    if changed is None:
+        return None
+    kwargs = {**case.target.kwargs, name: changed}
+    try:
+        layer = case.target.cls(**kwargs)
+        if not _same(getattr(layer, name, None), changed):
+            return None
+        back = getattr(rebuilt(case, layer.get_config()), name, None)
+    except Exception:
+        return None
+    return None if _same(back, changed) else f"is not in get_config ({changed!r} became {back!r})"
+
+
+def _changed(default):
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, int):
+        return default + 1
+    return default * 0.5 + 0.1 if isinstance(default, float) else None
+
+
+def _simple(value):
+    return isinstance(value, bool | int | float | str | tuple | list)
+
+
+def _same(one, other):
+    try:
+        return one is other or bool(np.all(one == other))
+    except Exception:
+        return False
+
+
+def _normal(value):
+    """Sequences as lists, numbers as floats, everything else as it is."""
+    if isinstance(value, tuple | list):
+        return [_normal(v) for v in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+@contract("ctor.independent", rank=10)
+def instances_share_nothing_that_changes(case: Case) -> Answer:
+    """Two instances share something mutable: using one changes the other."""
+    cls = case.target.cls
+    defaults = _mutable_defaults(cls)
+    shown = {n: repr(v) for n, v in defaults.items()}
+    classwide = _mutable_of_class(cls)
+    one, two = case.fresh(), case.fresh()
+    shared = _shared(one, two, defaults.values()) | _layers_of_class(cls)
+    case.call(one)
+    case.call(one, training=True)
+    now = {n: repr(v) for n, v in defaults.items()}
+    grown = {n for n in shown if not _is_layer(defaults[n]) and now[n] != shown[n]}
+    moved = {n for n, v in _mutable_of_class(cls).items() if classwide.get(n, v) != v}
+    if names := sorted(shared | grown | moved):
+        return broken(
+            f"two instances share `{names[0]}`, which is mutable",
+            "using one layer changes another",
+            f"make `{names[0]}` anew in __init__: take None as the default",
+            shared=names,
+        )
+
+
+def _is_layer(value):
+    return isinstance(value, keras.layers.Layer | keras.Variable | keras.random.SeedGenerator)
+
+
+def _mutable_defaults(cls):
+    found = inspect.signature(cls.__init__).parameters.values()
+    containers = (list, dict, set, bytearray, np.ndarray)
+    return {
+        p.name: p.default
+        for p in found
+        if isinstance(p.default, containers) or _is_layer(p.default)
+    }
+
+
+def _mutable_of_class(cls):
+    """Containers on the class itself, by their size and look."""
+    pairs = _of_class(cls).items()
+    return {n: (len(v), str(v)[:2000]) for n, v in pairs if isinstance(v, list | dict | set)}
+
+
+def _layers_of_class(cls):
+    return {n for n, v in _of_class(cls).items() if _is_layer(v)}
+
+
+def _of_class(cls):
+    """Attributes of the author's own classes."""
+    own = [c for c in cls.__mro__ if not c.__module__.startswith(("keras.", "builtins"))]
+    return {n: v for c in own for n, v in vars(c).items() if not n.startswith("__")}
+
+
+def _shared(one, two, defaults):
+    """Attributes that are one object in both: Keras state, or a default argument itself."""
+    found = set()
+    for name, value in vars(one).items():
+        other = vars(two).get(name)
+        if value is other and (_is_layer(value) or any(value is d for d in defaults)):
+            found.add(name)
+    ours = {id(v) for v in one.variables}
+    return found | {v.path for v in two.variables if id(v) in ours}
