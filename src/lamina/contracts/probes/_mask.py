@@ -20,7 +20,7 @@ from lamina.contracts.harness import (
 NO_STEPS = "no input has a time axis"
 
 
-class Source(keras.layers.Layer):
+class _Source(keras.layers.Layer):
     """Gives its input a mask."""
 
     def __init__(self, mask: Array) -> None:
@@ -36,7 +36,7 @@ class Source(keras.layers.Layer):
         return keras.ops.convert_to_tensor(self.mask)
 
 
-class Sink(keras.layers.Layer):
+class _Sink(keras.layers.Layer):
     """Takes note of the mask that arrives."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ def _flow(case, layer, mask, inputs=None):
     flat, which = keras.tree.flatten(inputs), _masked_arrays(inputs)
     with layer_code("calling it on a masked input"):
         given = [
-            Source(mask)(keras.ops.convert_to_tensor(x))
+            _Source(mask)(keras.ops.convert_to_tensor(x))
             if m and mask is not None
             else keras.ops.convert_to_tensor(x)
             for x, m in zip(flat, which, strict=True)
@@ -92,7 +92,7 @@ def _flow(case, layer, mask, inputs=None):
         out = case.apply(layer, keras.tree.pack_sequence_as(inputs, given), False)
         arrived = []
         for y in keras.tree.flatten(out):
-            sink = Sink()
+            sink = _Sink()
             sink(y)
             arrived.append(None if sink.arrived is None else leaves(sink.arrived)[0])
     return leaves(out), arrived
