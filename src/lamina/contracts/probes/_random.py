@@ -70,7 +70,8 @@ def compiled_draws_are_new(case: Case) -> Answer:
                 return True
         return False
 
-    def eagerly(tree: Tree) -> Tree:
+    # Without annotations: TensorFlow's messages about the layer quote this function's signature.
+    def eagerly(tree):
         return case.apply(layer, tree, True)
 
     given = case.tensors()
