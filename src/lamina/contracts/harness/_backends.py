@@ -1,26 +1,25 @@
-"""The one room of the contracts that knows backends: gradients, compilation, raw variables."""
+"""What each backend does its own way: gradients, compilation, tracing, raw variables."""
 
 import contextlib
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
+from lamina._common import Array, Tree
+from lamina.contracts.harness._layer import variables_of
+
 BACKEND = keras.backend.backend()
 
 
-def is_raw_variable(x) -> bool:
+def is_raw_variable(x: Any) -> bool:
     """A variable of the backend itself, which Keras neither trains nor saves."""
     tf, torch = sys.modules.get("tensorflow"), sys.modules.get("torch")
     if hasattr(tf, "Variable") and isinstance(x, tf.Variable):
         return True
     return hasattr(torch, "nn") and isinstance(x, torch.nn.Parameter)
-
-
-def variables_of(layer) -> list:
-    """Everything that a layer lists: weights, seeds, and its metrics, which Keras lists apart."""
-    listed = [*layer.variables, *getattr(layer, "metrics_variables", ())]
-    return list({id(v): v for v in listed}.values())
 
 
 def has_float64() -> bool:
@@ -29,7 +28,7 @@ def has_float64() -> bool:
         return True
     import jax
 
-    return bool(jax.config.jax_enable_x64)
+    return bool(jax.config.read("jax_enable_x64"))
 
 
 def keeps_float64() -> bool:
@@ -40,7 +39,7 @@ def keeps_float64() -> bool:
 
 
 @contextlib.contextmanager
-def quick_compilation():
+def quick_compilation() -> Iterator[None]:
     """JAX compiles every operation for every shape: here each runs once or twice.
 
     What it compiles is kept by these settings, so the user's own code is not touched.
@@ -58,11 +57,13 @@ def quick_compilation():
         jax.config.update("jax_disable_most_optimizations", before)
 
 
-def gradients(objective, variables, leaves):
+def gradients(
+    objective: Any, variables: Sequence[keras.Variable], leaves: Sequence[Array]
+) -> tuple[list[Array], list[Array]]:
     """Gradients of `objective(leaves)` by `variables` and by `leaves`: arrays, None where none."""
     run = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[BACKEND]
     found = run(objective, list(variables), list(leaves))
-    count = len(list(variables))
+    count = len(variables)
     return found[:count], found[count:]
 
 
@@ -82,7 +83,7 @@ def _tensorflow(objective, variables, leaves):
 def _jax(objective, variables, leaves):
     import jax
 
-    def pure(values, leaves, inputs):
+    def pure(values: list[Array], leaves: list[Array], inputs: list[Array]) -> Array:
         mapping = list(zip(variables, values, strict=True))
         with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
             return objective(leaves, inputs)
@@ -95,18 +96,20 @@ def _jax(objective, variables, leaves):
     return [np.asarray(g) for g in [*by_variable, *by_leaf]]
 
 
-def quick(layer, call):
-    """`call(tree of arrays)`, compiled on JAX: there, eager code compiles each operation anew for
-    each shape, which takes many times as long."""
+def quick(layer: Any, call: Callable[[Tree], Tree]) -> Callable[[Tree], Tree]:
+    """`call(tree of arrays)`, compiled on JAX.
+
+    There, eager code compiles each operation again for each shape, many times as slowly.
+    """
     if BACKEND != "jax" or not layer.built:
         return call
     return _or_eager(compiled(layer, call, jit=True), call)
 
 
 def _or_eager(compiled, eager):
-    """What cannot be compiled runs eagerly; that it cannot is told by `compile.jit`."""
+    """What cannot be compiled runs eagerly; that it cannot is what `compile.jit` reports."""
 
-    def run(*args):
+    def run(*args: Any) -> Any:
         try:
             return compiled(*args)
         except Exception:
@@ -118,24 +121,29 @@ def _or_eager(compiled, eager):
 def _torch(objective, variables, leaves):
     import torch
 
-    leaves = [keras.ops.convert_to_tensor(x).detach().clone().requires_grad_() for x in leaves]
+    leaves = [_own_leaf(x) for x in leaves]
     values = [v.value for v in variables]
     value = objective(leaves)
     wanted = values + leaves
-    asked = [w for w in wanted if w.requires_grad]
+    differentiable = [w for w in wanted if w.requires_grad]
     if not (torch.is_tensor(value) and value.requires_grad):
         return [None] * len(wanted)
-    found = iter(torch.autograd.grad(value, asked, allow_unused=True))
+    found = iter(torch.autograd.grad(value, differentiable, allow_unused=True))
     grads = [next(found) if w.requires_grad else None for w in wanted]
     return [None if g is None else keras.ops.convert_to_numpy(g) for g in grads]
 
 
+def _own_leaf(x: Array) -> Array:
+    tensor: Array = keras.ops.convert_to_tensor(x)
+    return tensor.detach().clone().requires_grad_()
+
+
 def can_compile() -> bool:
-    """torch.compile needs a C++ compiler and half a minute: not asked for here."""
+    """torch.compile needs a C++ compiler and half a minute: not done here."""
     return BACKEND in ("tensorflow", "jax")
 
 
-def compiled(layer, call, jit):
+def compiled(layer: Any, call: Callable[[Tree], Tree], jit: bool) -> Callable[[Tree], Tree]:
     """`call(tree of arrays)` compiled; the layer's variables follow as they do in eager code."""
     if BACKEND == "tensorflow":
         import tensorflow as tf
@@ -143,7 +151,7 @@ def compiled(layer, call, jit):
         return tf.function(call, jit_compile=jit, reduce_retracing=False)
     import jax
 
-    def pure(values, tree):
+    def pure(values: list[Array], tree: Tree) -> tuple[Tree, list[Array]]:
         mapping = list(zip(variables_of(layer), values, strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
             out = call(tree)
@@ -151,7 +159,7 @@ def compiled(layer, call, jit):
 
     pure = jax.jit(pure)
 
-    def run(tree):
+    def run(tree: Tree) -> Tree:
         variables = variables_of(layer)
         before = [v.value for v in variables]
         out, after = pure(before, tree)
@@ -163,20 +171,22 @@ def compiled(layer, call, jit):
     return run
 
 
-def traced_for_any(call, tree, axes):
+def traced_for_any(
+    call: Callable[[Tree], Tree], tree: Tree, axes: tuple[int, ...]
+) -> Callable[[Tree], Tree] | None:
     """`call(tree)` traced once with `axes` of unknown length; None where a backend has no such."""
     if BACKEND != "tensorflow":
         return None
     import tensorflow as tf
 
-    def unknown(x):
+    def unknown(x: Array) -> Any:
         shape = [None if axis in axes else n for axis, n in enumerate(x.shape)]
         return tf.TensorSpec(shape, x.dtype)
 
     return tf.function(call, input_signature=[keras.tree.map_structure(unknown, tree)])
 
 
-def random_ops_of_graph(layer, call, tree) -> list[str]:
+def random_ops_of_graph(call: Callable[[Tree], Tree], tree: Tree) -> list[str]:
     """Stateful random operations in the traced graph (TensorFlow): they read the global seed."""
     if BACKEND != "tensorflow":
         return []

@@ -1,4 +1,4 @@
-"""Watching what a layer does while it runs: variables made, random numbers drawn."""
+"""Spies on what a layer does while it runs: variables made, random numbers drawn."""
 
 import contextlib
 import importlib
@@ -6,15 +6,18 @@ import random
 import sys
 import threading
 import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
-from lamina.contracts._backends import BACKEND
+from lamina._common import Array
+from lamina.contracts.harness._backends import BACKEND
 
 
 @contextlib.contextmanager
-def patched(owner, name, wrap):
+def patched(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[None]:
     """`owner.name` replaced by `wrap(original)` inside the scope."""
     own = name in vars(owner) if isinstance(owner, type) else True
     original = getattr(owner, name)
@@ -29,12 +32,13 @@ def patched(owner, name, wrap):
 
 
 @contextlib.contextmanager
-def variables_made():
+def variables_made() -> Iterator[list[tuple[weakref.ref, str]]]:
     """Weak references to the Keras variables made inside the scope, by this thread."""
-    made, thread = [], threading.get_ident()
+    made: list[tuple[weakref.ref, str]] = []
+    thread = threading.get_ident()
 
-    def wrap(original):
-        def init(self, *args, **kwargs):
+    def wrap(original: Any) -> Any:
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
             if threading.get_ident() == thread:
                 made.append((weakref.ref(self), self.path))
@@ -50,26 +54,27 @@ class Draws:
 
     Attributes:
         seeds: (function, seed) of each draw whose seed could be seen; equal seeds, equal numbers.
-        generators: The Keras seed generators that were asked.
+        generators: The Keras seed generators that gave a seed.
         host: NumPy or Python generators made with a fixed seed while the layer ran.
     """
 
-    def __init__(self):
-        self.seeds = []
-        self.generators = []
-        self.host = []
+    def __init__(self) -> None:
+        self.seeds: list[tuple[str, tuple[int, ...]]] = []
+        self.generators: list[keras.random.SeedGenerator] = []
+        self.host: list[tuple[str, int]] = []
 
     @property
-    def any(self):
+    def any(self) -> bool:
+        """Was anything drawn?"""
         return bool(self.seeds or self.generators or self.host)
 
 
 @contextlib.contextmanager
-def random_draws():
+def random_draws() -> Iterator[Draws]:
     """Sees every draw through the backend's own functions, whatever way the layer came there."""
     draws = Draws()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(patched(keras.random.SeedGenerator, "next", _asked(draws)))
+        stack.enter_context(patched(keras.random.SeedGenerator, "next", _seed_given(draws)))
         for owner in (np.random, random):
             for name in ("default_rng", "RandomState", "Random"):
                 if hasattr(owner, name):
@@ -78,15 +83,15 @@ def random_draws():
             torch = importlib.import_module("torch")
             stack.enter_context(patched(torch, "Generator", _seeded(draws)))
             functions = importlib.import_module("torch.nn.functional")
-            stack.enter_context(patched(functions, "dropout", _unasked(draws, torch)))
+            stack.enter_context(patched(functions, "dropout", _dropout(draws, torch)))
         for owner, name, place in _backend_draws():
             stack.enter_context(patched(owner, name, _drawn(draws, name, place)))
         yield draws
 
 
-def _asked(draws):
-    def wrap(original):
-        def next_seed(self, *args, **kwargs):
+def _seed_given(draws):
+    def wrap(original: Any) -> Any:
+        def next_seed(self: Any, *args: Any, **kwargs: Any) -> Array:
             draws.generators.append(self)
             return original(self, *args, **kwargs)
 
@@ -96,16 +101,16 @@ def _asked(draws):
 
 
 def _made(draws, name):
-    def wrap(original):
+    def wrap(original: Any) -> Any:
         if isinstance(original, type):
             # A subclass, so that isinstance() still holds for what libraries make.
-            def init(self, *args, **kwargs):
+            def init(self: Any, *args: Any, **kwargs: Any) -> None:
                 _note(draws, name, args, kwargs)
                 original.__init__(self, *args, **kwargs)
 
             return type(name, (original,), {"__init__": init})
 
-        def make(*args, **kwargs):
+        def make(*args: Any, **kwargs: Any) -> Any:
             _note(draws, name, args, kwargs)
             return original(*args, **kwargs)
 
@@ -121,8 +126,8 @@ def _note(draws, name, args, kwargs):
 
 
 def _drawn(draws, name, place):
-    def wrap(original):
-        def draw(*args, **kwargs):
+    def wrap(original: Any) -> Any:
+        def draw(*args: Any, **kwargs: Any) -> Array:
             seed = kwargs.get(place) if isinstance(place, str) else None
             if seed is None and args:
                 seed = args[0]
@@ -137,11 +142,11 @@ def _drawn(draws, name, place):
 
 
 def _seeded(draws):
-    def wrap(original):
+    def wrap(original: Any) -> Any:
         class Generator(original):
             """Keras seeds one for each draw."""
 
-            def manual_seed(self, seed):
+            def manual_seed(self, seed: int) -> Any:
                 draws.seeds.append(("a generator", (int(seed),)))
                 return super().manual_seed(seed)
 
@@ -150,14 +155,14 @@ def _seeded(draws):
     return wrap
 
 
-def _unasked(draws, torch):
-    """Keras' dropout on PyTorch does not ask a generator that has no seed: it counts as asked.
+def _dropout(draws, torch):
+    """Keras' dropout on PyTorch takes no seed from an unseeded generator: it counts as if it did.
 
-    No layer can help it that PyTorch's own generator moves then, so it is put back.
+    No layer can help it that PyTorch's own generator moves then, so that is restored.
     """
 
-    def wrap(original):
-        def dropout(*args, **kwargs):
+    def wrap(original: Any) -> Any:
+        def dropout(*args: Any, **kwargs: Any) -> Array:
             generator = sys._getframe(1).f_locals.get("seed")
             if not isinstance(generator, keras.random.SeedGenerator):
                 return original(*args, **kwargs)
@@ -171,25 +176,25 @@ def _unasked(draws, torch):
 
 
 @contextlib.contextmanager
-def stopped_gradients(kept=None):
+def stopped_gradients(kept: list[Array] | None = None) -> Iterator[list[Array]]:
     """What stop_gradient returned and variables were given inside the scope.
 
-    Given `kept`, it is those again, in their order. So a function is had whose true derivative is
-    the gradient that its author asked for; none flows through a variable's new value.
+    Given `kept`, those are returned instead, in their order. That makes a function whose true
+    derivative is the gradient that its author wrote; none flows through a variable's new value.
     """
     seen = []
 
-    def held(value):
+    def held(value: Array) -> Array:
         if not _has_values(value):
             return value
         seen.append(keras.ops.copy(value))
         again = kept[len(seen) - 1] if kept is not None and len(seen) <= len(kept) else value
         return again if again.shape == value.shape else value
 
-    def wrap(original):
+    def wrap(original: Any) -> Any:
         return lambda x, *args, **kwargs: held(original(x, *args, **kwargs))
 
-    def assigned(original):
+    def assigned(original: Any) -> Any:
         return lambda self, value: original(self, held(keras.ops.convert_to_tensor(value)))
 
     owner, name = {

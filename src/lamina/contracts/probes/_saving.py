@@ -1,16 +1,26 @@
 """Contracts of saving: what comes back is what was saved."""
 
 import copy
+from typing import Any
 
 import keras
 import numpy as np
 
-from lamina._common import to_numpy
-from lamina.contracts._backends import BACKEND
-from lamina.contracts._case import copy_weights, layer_code, perturb_weights, tensors
-from lamina.contracts._compare import as_array, difference, leaves
-from lamina.contracts._contract import LayerFailed, advice, broken, contract, skipped
-from lamina.contracts._weights import build_only, builds_itself
+from lamina._common import Shape, Tree, to_numpy
+from lamina.contracts._contract import Answer, advice, broken, contract, skipped
+from lamina.contracts.harness import (
+    BACKEND,
+    Case,
+    LayerFailed,
+    as_array,
+    copy_weights,
+    difference,
+    has_own_build,
+    layer_code,
+    leaves,
+    perturb_weights,
+    tensors,
+)
 
 
 def _model_outputs(case, model):
@@ -38,7 +48,7 @@ def _same_model(case, one, other, what, means, repair):
 
 
 @contract("save.model", follows=("config.roundtrip", "weights.tracked", "shape.none_batch"))
-def saved_and_loaded_it_is_the_same(case):
+def saved_and_loaded_it_is_the_same(case: Case) -> Answer:
     """A model that holds this layer does not come back from its `.keras` file."""
     layer = case.ready(perturb=True)
     model, layer = case.model(layer)
@@ -52,7 +62,7 @@ def saved_and_loaded_it_is_the_same(case):
         ):
             model.save(path)
         with layer_code("loading a saved model with it"):
-            loaded = keras.saving.load_model(
+            loaded: Any = keras.saving.load_model(
                 path, custom_objects=case.target.scope, compile=False, safe_mode=False
             )
     again = next((x for x in loaded.layers if type(x) is type(layer)), None)
@@ -69,24 +79,24 @@ def saved_and_loaded_it_is_the_same(case):
 
 
 @contract("weights.reload_fresh", follows=("build.complete", "weights.tracked"))
-def weights_load_into_a_model_not_yet_called(case):
+def weights_load_into_a_model_not_yet_called(case: Case) -> Answer:
     """load_weights into a built, uncalled model leaves this layer's weights at random."""
 
     class Holder(keras.Model):
-        def __init__(self, layer):
+        def __init__(self, layer: keras.layers.Layer) -> None:
             super().__init__()
             self.layer = layer
 
-        def build(self, input_shape=None):
+        def build(self, input_shape: Shape | None = None) -> None:
             if self.layer.built:
                 return
-            if builds_itself(self.layer):
-                build_only(case, self.layer, case.batch)
+            if has_own_build(self.layer):
+                case.build_only(self.layer, case.batch)
             else:
                 with layer_code("calling it on a symbolic input"):
                     case.functional(self.layer, case.batch)
 
-        def call(self, inputs):
+        def call(self, inputs: Tree) -> Tree:
             return self.layer(inputs)
 
     first = Holder(case.ready(perturb=True))
@@ -114,13 +124,13 @@ def weights_load_into_a_model_not_yet_called(case):
 
 
 @contract("copy.deepcopy")
-def a_deep_copy_is_equal_and_its_own(case):
+def a_deep_copy_is_equal_and_its_own(case: Case) -> Answer:
     """copy.deepcopy fails, differs, or shares its weights with the original."""
     layer, uncalled = case.ready(perturb=True), False
     try:
         twin = _copied(case, layer)
     except LayerFailed:
-        if builds_itself(layer):
+        if has_own_build(layer):
             raise
         # Keras rebuilds a copy by build(): without one it can copy what was not called yet.
         layer, uncalled = case.fresh(), True
@@ -164,7 +174,7 @@ def _copied(case, layer):
 
 
 @contract("export.savedmodel", slow=True, follows=("shape.none_batch", "mode.eager_equals_graph"))
-def exported_it_is_the_same(case):
+def exported_it_is_the_same(case: Case) -> Answer:
     """A model that holds this layer cannot be served as a SavedModel."""
     if BACKEND != "tensorflow":
         return skipped("SavedModel export is checked on TensorFlow")

@@ -1,42 +1,54 @@
 """Contracts of the dtype policy: obeyed, and safe in half precision."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import keras
 import numpy as np
 
-from lamina.contracts._backends import keeps_float64
-from lamina.contracts._case import copy_weights, layer_code, tensors
-from lamina.contracts._compare import leaves, not_finite
-from lamina.contracts._contract import LayerFailed, advice, broken, contract, skipped
-from lamina.contracts._inputs import is_float, map_leaves, points
-from lamina.contracts._modes import sub_layers
-from lamina.contracts._target import copied
-from lamina.contracts._watch import random_draws
+from lamina.contracts._contract import Answer, advice, broken, contract, skipped
+from lamina.contracts.harness import (
+    Case,
+    LayerFailed,
+    copied,
+    copy_weights,
+    is_float,
+    keeps_float64,
+    layer_code,
+    leaves,
+    map_leaves,
+    not_finite,
+    points,
+    random_draws,
+    sub_layers,
+    tensors,
+)
 
 
-def under(case, policy):
+def _under(case, policy):
     """A fresh layer made under a global dtype policy, which stays set for its calls."""
     keras.config.set_dtype_policy(policy)
     return case.fresh()
 
 
-def dtypes(tree):
+def _dtypes(tree):
     return [
         keras.backend.standardize_dtype(x.dtype) for x in keras.tree.flatten(tree) if x is not None
     ]
 
 
 @contract("dtype.policy", excused_by="output_dtype")
-def the_policy_decides_the_dtype(case):
+def the_policy_decides_the_dtype(case: Case) -> Answer:
     """Under another dtype policy it fails, or returns another dtype than the policy's."""
     floats = any(is_float(x) for x in keras.tree.flatten(case.inputs))
     own = None
     for policy in ("bfloat16", "float64", "mixed_bfloat16"):
         if policy == "float64" and not keeps_float64():
             continue
-        layer = under(case, policy)
+        layer = _under(case, policy)
         for given in _given(case, layer):
             with layer_code(f"calling it under the policy {policy}"):
-                found = dtypes(case.apply(layer, given))
+                found = _dtypes(case.apply(layer, given))
             if problem := _wrong(case, layer, found, floats):
                 want, has = problem
                 return broken(
@@ -90,7 +102,7 @@ def _weights_of_own_dtype(layer):
 
 
 @contract("dtype.children", advice=True)
-def children_have_the_policy(case):
+def children_have_the_policy(case: Case) -> Answer:
     """A sub-layer computes in another dtype than the layer was given."""
     if case.target.kwargs is None:
         return skipped("its constructor's arguments are not known")
@@ -119,7 +131,7 @@ def _call_under(case, layer, inputs, training=False, **more):
         return leaves(case.apply(layer, tensors(inputs), training, **more))
 
 
-def _masks(case, layer):
+def _masks(case, layer) -> Iterator[dict[str, Any]]:
     """Without a mask and, where call takes one, with the end of each row masked."""
     yield {}
     if "mask" in getattr(layer, "call_signature_parameters", ()) and case.target.kind == "layer":
@@ -131,10 +143,10 @@ def _masks(case, layer):
 
 
 @contract("dtype.finite_in_half", follows=("forward.finite",))
-def finite_in_half_precision(case):
+def finite_in_half_precision(case: Case) -> Answer:
     """Finite in float32, it is NaN or infinite in half precision."""
     plain = case.ready()
-    layer = under(case, "mixed_float16")
+    layer = _under(case, "mixed_float16")
     for name, inputs in points(case.inputs, case.traits):
         for more in _masks(case, plain):
             for training in (False, True):
@@ -159,11 +171,12 @@ def finite_in_half_precision(case):
 
 
 def _too_large(arrays):
+    """Beyond what float16 holds, 65504, or nearly so."""
     return any(y.dtype.kind == "f" and y.size and np.abs(y).max() > 6e4 for y in arrays)
 
 
 @contract("dtype.close_to_float32", slow=True, follows=("dtype.finite_in_half", "dtype.policy"))
-def bfloat16_is_close_to_float32(case):
+def bfloat16_is_close_to_float32(case: Case) -> Answer:
     """In half precision the output is far from the one in float32."""
     rounded = map_leaves(_rounded, case.inputs)
     plain = case.ready(rounded, perturb=True)
@@ -174,7 +187,7 @@ def bfloat16_is_close_to_float32(case):
         return skipped("it draws random numbers")
     sensitive = _sensitivity(case, plain, rounded, wide)
     for policy in ("bfloat16", "mixed_float16"):
-        layer = under(case, policy)
+        layer = _under(case, policy)
         _call_under(case, layer, rounded)
         if len(layer.variables) != len(plain.variables):
             return skipped("it has other weights in half precision")
@@ -183,6 +196,7 @@ def bfloat16_is_close_to_float32(case):
             half = leaves(case.apply(layer, tensors(rounded), False))
         for number, (a, b) in enumerate(zip(wide, half, strict=True)):
             size = _relative(a, b) if a.shape == b.shape else np.inf
+            # Some eight roundings of 2**-7 in a row, or four times what rounded inputs do.
             if size > max(0.06, 4 * sensitive[number]) and not _too_large([a]):
                 return broken(
                     f"under {policy} the output differs from float32 by {size:.0%} of its norm",
@@ -197,8 +211,9 @@ def _rounded(x):
     """The nearest values that bfloat16 can hold."""
     if not is_float(x):
         return x
-    whole = np.ascontiguousarray(x, "float32").view("uint32")
-    kept = ((whole + 0x8000) & np.uint32(0xFFFF0000)).astype("uint32")
+    # bfloat16 is the upper half of a float32's bits: half of the last one that stays is added.
+    bits = np.ascontiguousarray(x, "float32").view("uint32")
+    kept = ((bits + 0x8000) & np.uint32(0xFFFF0000)).astype("uint32")
     return kept.view("float32").reshape(x.shape)
 
 
@@ -215,7 +230,8 @@ def _sensitivity(case, layer, inputs, wide):
     for seed in range(4):
         rng = np.random.default_rng(seed)
 
-        def nudge(x, rng=rng):
+        def nudge(x: np.ndarray, rng: np.random.Generator = rng) -> np.ndarray:
+            # 2**-7 is the spacing of bfloat16.
             return (x * (1 + rng.uniform(-1, 1, x.shape) / 128)).astype("float32")
 
         for variable, value in zip(layer.variables, kept, strict=True):

@@ -3,19 +3,27 @@
 import contextlib
 import gc
 import inspect
-import warnings
+from typing import Any
 
 import keras
 import numpy as np
 
-from lamina.contracts._backends import is_raw_variable, variables_of
-from lamina.contracts._case import layer_code, seed_host
-from lamina.contracts._contract import LayerFailed, advice, broken, contract, skipped
-from lamina.contracts._watch import variables_made
+from lamina.contracts._contract import Answer, advice, broken, contract, skipped
+from lamina.contracts.harness import (
+    Case,
+    LayerFailed,
+    attributes,
+    has_own_build,
+    is_raw_variable,
+    layer_code,
+    seed_host,
+    variables_made,
+    variables_of,
+)
 
 
-@contract("weights.tracked")
-def every_variable_is_a_weight(case):
+@contract("weights.tracked", rank=70)
+def every_variable_is_a_weight(case: Case) -> Answer:
     """A variable that the layer does not list is neither trained nor saved."""
     with variables_made() as early:
         layer = case.fresh()
@@ -26,7 +34,7 @@ def every_variable_is_a_weight(case):
                 case.apply(layer, case.tensors(), training)
     known = {id(v) for v in _all_variables(layer)}
     lost = _lost(early, known) or [path for _, path in _outside(late, known)]
-    lost += raw_variables(layer, known)
+    lost += _raw_variables(layer, known)
     if lost:
         when = "while being called" if not _lost(early, known) and late else "when made or built"
         return broken(
@@ -44,7 +52,7 @@ def _all_variables(layer):
 
 
 def _outside(made, known):
-    """Variables made and not among the known; of random state, random.no_global_rng tells."""
+    """Variables made and not among the known; random state is for random.no_global_rng."""
     pairs = [(ref(), path) for ref, path in made]
     return [
         (v, path)
@@ -63,11 +71,11 @@ def _lost(made, known):
     return [path for v, path in _outside(made, known) if v is not None]
 
 
-def raw_variables(layer, known, depth=3):
+def _raw_variables(layer, known, depth=3):
     """Backend variables in the layer's attributes that are no Keras weights."""
     found, seen = [], set()
 
-    def look(value, where, depth):
+    def look(value: Any, where: str, depth: int) -> None:
         if id(value) in seen or depth < 0:
             return
         seen.add(id(value))
@@ -88,28 +96,8 @@ def raw_variables(layer, known, depth=3):
     return found
 
 
-def attributes(layer):
-    """A layer's own attributes: not those that every Keras layer has."""
-    plain = _plain_attributes()
-    return {n: v for n, v in vars(layer).items() if n not in plain}
-
-
-_PLAIN: set[str] = set()
-
-
-def _plain_attributes():
-    """What an empty layer has once called."""
-    if not _PLAIN:
-        empty = keras.layers.Layer()
-        model = keras.layers.Identity()
-        model(np.zeros((1, 1), "float32"))
-        _PLAIN.update(vars(empty), vars(model))
-        _PLAIN.discard("supports_masking")
-    return _PLAIN
-
-
 @contract("weights.unique_paths", advice=True)
-def weights_have_paths_of_their_own(case):
+def weights_have_paths_of_their_own(case: Case) -> Answer:
     """Two weights have one path: messages and path-keyed formats cannot tell them apart."""
     paths = [v.path for v in case.ready().weights]
     if double := sorted({p for p in paths if paths.count(p) > 1}):
@@ -121,61 +109,13 @@ def weights_have_paths_of_their_own(case):
         )
 
 
-def build_only(case, layer, batch=None):
-    """`layer.build` on the shapes of the inputs, as a parent's build does; nothing is called."""
-    symbols = case.symbols(batch)
-    args, kwargs = case.arguments(layer, symbols)
-    shapes = [
-        keras.tree.map_structure(lambda s: _Shape(s.shape), a) for a in [*args, *kwargs.values()]
-    ]
-    shapes = [_unwrapped(s) for s in shapes]
-    names = [p for p in inspect.signature(layer.build).parameters if p not in ("args", "kwargs")]
-    call_names = list(inspect.signature(layer.call).parameters)
-    if len(names) > 1:
-        by_name = dict(zip([*call_names[: len(args)], *kwargs], shapes, strict=False))
-        given = {
-            n: by_name[n.removesuffix("_shape")]
-            for n in names
-            if n.removesuffix("_shape") in by_name
-        }
-    else:
-        given = {names[0]: shapes[0]} if names else {}
-    with warnings.catch_warnings(), layer_code("build() on its input shapes"):
-        warnings.simplefilter("ignore")
-        if given:
-            layer.build(**given)
-        else:
-            layer.build(shapes[0])
-
-
-class _Shape:
-    """A shape as a leaf: a bare tuple would be taken for a nest."""
-
-    def __init__(self, shape):
-        self.shape = tuple(shape)
-
-
-def _unwrapped(tree):
-    if isinstance(tree, _Shape):
-        return tree.shape
-    if isinstance(tree, dict):
-        return {k: _unwrapped(v) for k, v in tree.items()}
-    return type(tree)(_unwrapped(v) for v in tree)
-
-
-def builds_itself(layer):
-    """Did the author write build()? Keras builds the others by calling them."""
-    own = getattr(type(layer).build, "__wrapped__", type(layer).build)
-    return own is not keras.layers.Layer.build and type(layer).build is not keras.layers.Layer.build
-
-
-@contract("build.complete", excused_by="fixed_batch")
-def build_makes_every_weight(case):
+@contract("build.complete", rank=180, excused_by="fixed_batch")
+def build_makes_every_weight(case: Case) -> Answer:
     """build() leaves weights to be made by the first call."""
     layer = case.fresh()
-    if layer.built or not builds_itself(layer):
+    if layer.built or not has_own_build(layer):
         return skipped("it has no build() of its own: Keras builds it by calling it")
-    build_only(case, layer, case.batch if case.traits.fixed_batch else None)
+    case.build_only(layer, case.batch if case.traits.fixed_batch else None)
     built = [(tuple(v.shape), v.dtype) for v in layer.weights]
     case.call(layer)
     called = [(tuple(v.shape), v.dtype) for v in layer.weights]
@@ -189,21 +129,21 @@ def build_makes_every_weight(case):
         )
 
 
-@contract("state.no_python_mutation", excused_by="python_state")
-def calls_change_no_attribute(case):
+@contract("state.no_python_mutation", rank=80, excused_by="python_state")
+def calls_change_no_attribute(case: Case) -> Answer:
     """A call changes a Python attribute: compiled, that happens once, and it is not saved."""
     layer = case.fresh()
-    if builds_itself(layer) and not layer.built:
+    if has_own_build(layer) and not layer.built:
         with contextlib.suppress(LayerFailed):
-            build_only(case, layer, case.batch)
+            case.build_only(layer, case.batch)
     constants = _tensors_held(layer)
     case.call(layer)
-    first, shown = python_state(layer), {}
+    first, shown = _python_state(layer), {}
     for training in (None, None, True, True, None):
         seed_host()
         with layer_code("calling it again"):
             case.apply(layer, case.tensors(), training)
-        later = python_state(layer)
+        later = _python_state(layer)
         for name in sorted(set(first) | set(later)):
             if first.get(name) != later.get(name):
                 shown.setdefault(name, (str(first.get(name))[:80], str(later.get(name))[:80]))
@@ -225,11 +165,11 @@ def calls_change_no_attribute(case):
         )
 
 
-def python_state(layer):
+def _python_state(layer):
     """Every attribute of the layer and its sub-layers, as something that can be compared."""
     found, seen = {}, set()
 
-    def walk(value, prefix):
+    def walk(value: Any, prefix: str) -> None:
         if id(value) in seen:
             return
         seen.add(id(value))

@@ -1,56 +1,44 @@
 """Contracts of mode: inference repeats and changes nothing, compiled or not it is the same."""
 
-import keras
+from typing import Any
+
 import numpy as np
 
-from lamina.contracts._backends import (
+from lamina.contracts._contract import Answer, advice, broken, contract, skipped
+from lamina.contracts.harness import (
     BACKEND,
+    REORDERED,
+    Case,
+    as_array,
     can_compile,
     compiled,
-    variables_of,
-)
-from lamina.contracts._case import (
+    difference,
+    is_random_state,
     layer_code,
+    leaves,
+    own_state,
     perturb_weights,
-    put_back,
-    repeats,
+    random_draws,
+    restore,
     seed_host,
     state_of,
+    sub_layers,
+    variables_of,
+    vary,
 )
-from lamina.contracts._compare import as_array, difference, leaves
-from lamina.contracts._contract import advice, broken, contract, skipped
-from lamina.contracts._inputs import vary
-from lamina.contracts._watch import random_draws
-from lamina.contracts._weights import attributes
 
 
-def raw(case, layer, training=None, inputs=None):
-    """One call, nothing rewound."""
-    with layer_code("calling it"):
-        return leaves(case.apply(layer, case.tensors(inputs), training))
-
-
-def is_random_state(v):
-    """A seed generator's variable: not the layer's own state."""
-    return "seed" in v.path and not v.trainable and not keras.backend.is_float_dtype(v.dtype)
-
-
-def own_state(layer):
-    """Every variable with its value, random state apart."""
-    return [(v, x) for v, x in state_of(layer) if not is_random_state(v)]
-
-
-@contract("infer.deterministic", excused_by="stochastic", follows=("infer.pure",))
-def inference_repeats(case):
+@contract("infer.deterministic", rank=120, excused_by="stochastic", follows=("infer.pure",))
+def inference_repeats(case: Case) -> Answer:
     """Two predictions for the same input differ."""
     if case.traits.stochastic == "always" or case.traits.stateful == "always":
         return skipped("a trait says that it is not")
     layer = case.ready()
-    first = raw(case, layer, False)
+    first = case.advance(layer, False)
     for _ in range(4):
-        if worst := difference(first, raw(case, layer, False), 0, 0):
+        if worst := difference(first, case.advance(layer, False), 0, 0):
             return _varied("two calls with training=False differ", worst)
-    if worst := difference(raw(case, layer, False), raw(case, layer), 0, 0):
+    if worst := difference(case.advance(layer, False), case.advance(layer), 0, 0):
         return _varied("a call without `training` differs from training=False", worst)
 
 
@@ -63,8 +51,8 @@ def _varied(message, worst):
     )
 
 
-@contract("infer.pure", excused_by="stateful")
-def inference_changes_no_variable(case):
+@contract("infer.pure", rank=110, excused_by="stateful")
+def inference_changes_no_variable(case: Case) -> Answer:
     """A prediction changes the layer's variables."""
     if case.traits.stateful == "always":
         return skipped("the trait `stateful` is declared")
@@ -72,8 +60,8 @@ def inference_changes_no_variable(case):
     # A metric counts in evaluate() too; no prediction depends on it.
     metrics = {id(v) for v in layer.metrics_variables}
     before = [(v, x) for v, x in own_state(layer) if id(v) not in metrics]
-    raw(case, layer, False)
-    raw(case, layer)
+    case.advance(layer, False)
+    case.advance(layer)
     for variable, value in before:
         if worst := difference([as_array(value)], [as_array(variable.value)], 0, 0):
             return broken(
@@ -86,15 +74,15 @@ def inference_changes_no_variable(case):
 
 
 @contract("mode.training_reaches_children", advice=True)
-def children_learn_the_mode(case):
-    """A sub-layer with a training mode is not told that this is training."""
+def children_learn_the_mode(case: Case) -> Answer:
+    """A sub-layer with a training mode does not learn that this is training."""
     layer = case.ready()
-    told = {}
+    received = {}
     for child in sub_layers(layer):
         if "training" in getattr(child, "call_signature_parameters", ()):
-            _listen(child, told)
+            _listen(child, received)
     case.call(layer, training=True)
-    for name, modes in told.items():
+    for name, modes in received.items():
         if modes and True not in modes:
             return advice(
                 f"in training, {name} was called with training={modes[0]}",
@@ -104,45 +92,19 @@ def children_learn_the_mode(case):
             )
 
 
-def _listen(child, told):
-    modes = told.setdefault(child.name, [])
+def _listen(child, received):
+    modes = received.setdefault(child.name, [])
     inner = child.call
 
-    def call(*args, **kwargs):
+    def call(*args: Any, **kwargs: Any) -> Any:
         modes.append(kwargs.get("training"))
         return inner(*args, **kwargs)
 
     object.__setattr__(child, "call", call)
 
 
-def sub_layers(layer):
-    """Every layer inside, however deep."""
-    found, waiting = [], list(_direct(layer))
-    while waiting:
-        child = waiting.pop()
-        if not any(child is f for f in found):
-            found.append(child)
-            waiting += _direct(child)
-    return found
-
-
-def _direct(layer):
-    def within(value):
-        if isinstance(value, keras.layers.Layer):
-            yield value
-        elif isinstance(value, dict):
-            for inner in value.values():
-                yield from within(inner)
-        elif isinstance(value, list | tuple):
-            for inner in value:
-                yield from within(inner)
-
-    own = attributes(layer).values()
-    return [c for value in own for c in within(value) if c is not layer]
-
-
 @contract("mode.state_advances")
-def statistics_move_in_training(case):
+def statistics_move_in_training(case: Case) -> Answer:
     """Non-trainable statistics never change, though the layer trains."""
     layer = case.ready()
     own = [v for v in variables_of(layer) if not v.trainable and not is_random_state(v)]
@@ -155,14 +117,14 @@ def statistics_move_in_training(case):
     before = [np.array(as_array(v.value)) for v in own]
     for seed in range(3):
         inputs = vary(case.inputs, np.random.default_rng(seed), case.traits)
-        raw(case, layer, True, inputs)
+        case.advance(layer, True, inputs)
     moved = [
         bool(difference([b], [as_array(v.value)], 0, 0)) for b, v in zip(before, own, strict=True)
     ]
     if any(moved):
         return None
-    say = broken if case.traits.stateful else advice
-    return say(
+    answer = broken if case.traits.stateful else advice
+    return answer(
         f"three training calls left {own[0].path} as it was",
         "statistics or counters that never move leave inference at their initial values",
         "assign() to the variable `if training:`; a table that is meant to stay is fine",
@@ -170,7 +132,7 @@ def statistics_move_in_training(case):
     )
 
 
-def values(layer):
+def _values(layer):
     return [as_array(x) for _, x in state_of(layer)]
 
 
@@ -184,13 +146,13 @@ def _compiled_pair(case, layer, training, jit):
     run = compiled(layer, lambda tree: case.apply(layer, tree, training), jit)
     with layer_code(f"calling it {'under XLA (jit)' if jit else 'in a graph'}"):
         graph = leaves(run(case.tensors()))
-    later = values(layer)
-    put_back(state)
+    later = _values(layer)
+    restore(state)
     seed_host()
     with layer_code("calling it in eager code after a compiled call"):
         eager = leaves(case.apply(layer, case.tensors(), training))
-    after = values(layer)
-    put_back(state)
+    after = _values(layer)
+    restore(state)
     return (eager, graph), (after, later)
 
 
@@ -211,14 +173,14 @@ def _compiled_break(case, layer, jit):
     for training in (False, True):
         outputs, variables = _compiled_pair(case, layer, training, jit)
         with random_draws() as draws:
-            alike = repeats(case, layer, training)
-        # TensorFlow's XLA draws other numbers from the same seed; without a seed: random.* tells.
+            alike = case.repeats(layer, training)
+        # TensorFlow's XLA draws other numbers from one seed; a missing seed is for random.*.
         if not alike or (draws.any and jit and BACKEND == "tensorflow"):
             continue
         if [y.shape for y in outputs[0]] != [y.shape for y in outputs[1]]:
             return broken("compiled it returns other shapes than in eager code")
         for pair, what in ((outputs, "gives other outputs"), (variables, "leaves other state")):
-            if worst := difference(*pair, 1e-4, 1e-3):
+            if worst := difference(*pair, *REORDERED):
                 return broken(
                     f"compiled it {what}{' in training' if training else ''}",
                     "fit() and predict() compile: the model trained is not the one that was tried",
@@ -228,7 +190,7 @@ def _compiled_break(case, layer, jit):
 
 
 @contract("mode.eager_equals_graph", follows=("compile.jit", "state.no_python_mutation"))
-def eager_and_graph_agree(case):
+def eager_and_graph_agree(case: Case) -> Answer:
     """Traced into a graph it fails, or computes something else than in eager code."""
     if not can_compile():
         return skipped(f"{BACKEND} runs eagerly")
@@ -238,7 +200,7 @@ def eager_and_graph_agree(case):
 
 
 @contract("compile.jit", excused_by="jit", slow=True, follows=("state.no_python_mutation",))
-def compiles_under_xla(case):
+def compiles_under_xla(case: Case) -> Answer:
     """It cannot be compiled, or computes something else when it is."""
     if not case.traits.jit:
         return skipped("the trait `jit` says that it cannot be compiled")

@@ -10,11 +10,7 @@ from typing import Any
 import keras
 
 from lamina._common import received
-from lamina.contracts._contract import describe
-
-
-class CheckError(Exception):
-    """A target that could not be imported, constructed, built or called: which, and why."""
+from lamina.contracts.harness._failure import CheckError, one_line
 
 
 @dataclass
@@ -39,6 +35,7 @@ class Target:
 
     @property
     def name(self) -> str:
+        """The class's name."""
         return self.cls.__name__
 
 
@@ -76,7 +73,7 @@ def _tried(found, wanted):
         if isinstance(error, KeyboardInterrupt):
             raise
         named = found.name if found.cls is not type(None) else "the factory's layer"
-        raise CheckError(f"{named} could not be constructed: {describe(error)}") from error
+        raise CheckError(f"{named} could not be constructed: {one_line(error)}") from error
     if not isinstance(first, wanted):
         raise TypeError(f"the factory must return a Keras layer. {received('returned', first)}")
     found.cls = type(first)
@@ -98,7 +95,7 @@ def _from_class(cls, kwargs):
 
     policy = keras.config.dtype_policy().name
 
-    def make():
+    def make() -> Any:
         own = {name: copied(value, scope) for name, value in kwargs.items()}
         now = keras.config.dtype_policy().name
         if now != policy:
@@ -133,7 +130,7 @@ def _renamed(config, policy, now):
     return {k: _renamed(v, policy, now) for k, v in config.items() if k != "build_config"}
 
 
-def copied(value, scope):
+def copied(value: Any, scope: dict[str, Any]) -> Any:
     """A deep copy where one can be made: fresh layers must not share their arguments."""
     try:
         # Keras copies a layer by saving it, which needs its class by name.
@@ -151,7 +148,7 @@ def _from_instance(layer):
     if original is layer:
         original = None
 
-    def make():
+    def make() -> Any:
         try:
             with keras.saving.custom_object_scope(scope):
                 return cls.from_config(layer.get_config())
@@ -159,17 +156,17 @@ def _from_instance(layer):
             if original is None:
                 raise TypeError(
                     "an instance that can be rebuilt neither from its config nor by deepcopy: "
-                    f"give the class with `kwargs`, or a factory. {describe(error)}"
+                    f"give the class with `kwargs`, or a factory. {one_line(error)}"
                 ) from error
             return copied(original, scope)
 
     return Target(make, cls, None, original)
 
 
-def module_objects(cls) -> dict[str, Any]:
+def module_objects(cls: type) -> dict[str, Any]:
     """Classes and functions beside the layer in its module: its own custom objects."""
     module = sys.modules.get(cls.__module__)
-    found = {cls.__name__: cls}
+    found: dict[str, Any] = {cls.__name__: cls}
     if module is None or cls.__module__.startswith("keras."):
         return found
     for name, value in vars(module).items():

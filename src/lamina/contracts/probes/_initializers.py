@@ -5,16 +5,21 @@ import json
 import keras
 import numpy as np
 
-from lamina.contracts._backends import has_float64
-from lamina.contracts._case import layer_code
-from lamina.contracts._compare import as_array, difference
-from lamina.contracts._contract import LayerFailed, broken, contract
+from lamina.contracts._contract import Answer, broken, contract
+from lamina.contracts.harness import (
+    Case,
+    LayerFailed,
+    as_array,
+    difference,
+    has_float64,
+    layer_code,
+)
 
 SHAPES = ((4, 4), (3, 4, 8), (3, 6, 2), (5, 5, 3, 8), (6,))
 
 
-@contract("initializer.honoured", target="initializer")
-def seed_dtype_and_shape_are_honoured(case):
+@contract("initializer.honoured", rank=20, target="initializer")
+def seed_dtype_and_shape_are_honoured(case: Case) -> Answer:
     """It ignores its seed, or the dtype or shape that it is asked for."""
     accepted = [s for s in SHAPES if _value(case.fresh(), s, "float32", quiet=True) is not None]
     if not accepted:

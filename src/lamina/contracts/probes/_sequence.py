@@ -1,14 +1,22 @@
-"""Contracts by trait: causality, streaming, equivariance; and the state of RNN cells."""
+"""Contracts of time and order: causality, streaming, equivariance; the state of RNN cells."""
 
 import keras
 import numpy as np
 
 from lamina._common import to_numpy
-from lamina.contracts._backends import quick
-from lamina.contracts._case import layer_code
-from lamina.contracts._compare import difference, leaves
-from lamina.contracts._contract import LayerFailed, broken, contract, skipped
-from lamina.contracts._inputs import map_leaves, rows, vary, with_length
+from lamina.contracts._contract import Answer, broken, contract, skipped
+from lamina.contracts.harness import (
+    Case,
+    LayerFailed,
+    difference,
+    layer_code,
+    leaves,
+    map_leaves,
+    quick,
+    rows,
+    vary,
+    with_length,
+)
 
 
 def _steps(inputs):
@@ -16,7 +24,7 @@ def _steps(inputs):
 
 
 @contract("trait.causal", needs="causal")
-def the_future_does_not_matter(case):
+def the_future_does_not_matter(case: Case) -> Answer:
     """Changing later time steps changes an earlier output."""
     layer, steps = case.ready(perturb=True), _steps(case.inputs)
     before = case.call(layer)
@@ -26,7 +34,7 @@ def the_future_does_not_matter(case):
     others = vary(case.inputs, case.rng, case.traits)
     for now in sorted({0, steps // 2, max(0, steps - 2)}):
 
-        def later(x, y, now=now):
+        def later(x: np.ndarray, y: np.ndarray, now: int = now) -> np.ndarray:
             x = x.copy()
             if x.ndim > 1 and x.shape[1] == steps:
                 x[:, now + 1 :] = y[:, now + 1 :]
@@ -60,7 +68,7 @@ def _lost_before_the_first(case, layer, steps, outputs):
 
 
 @contract("trait.streaming", needs="streaming")
-def step_by_step_equals_the_whole(case):
+def pieces_equal_one_call(case: Case) -> Answer:
     """Fed in pieces with its state it gives something else than in one call."""
     layer = case.ready(perturb=True)
     missing = [n for n in ("initial_state", "step") if not callable(getattr(layer, n, None))]
@@ -69,7 +77,7 @@ def step_by_step_equals_the_whole(case):
             f"it is said to stream, but has no {missing[0]}()",
             repair="follow the protocol: initial_state(batch), step(x, state, mask=None)",
         )
-    whole, steps = case.call(layer), _steps(case.inputs)
+    at_once, steps = case.call(layer), _steps(case.inputs)
     step = quick(layer, lambda given: layer.step(*given))
     block = max(1, int(getattr(layer, "block_size", 1)))
     for sizes in _splits(steps, block):
@@ -82,9 +90,10 @@ def step_by_step_equals_the_whole(case):
                 pieces.append([to_numpy(v) for v in keras.tree.flatten(y)])
                 start += size
         joined = leaves([np.concatenate(p, axis=1) for p in zip(*pieces, strict=True)])
-        cut = [y[:, : j.shape[1]] for y, j in zip(whole, joined, strict=True)]
+        cut = [y[:, : j.shape[1]] for y, j in zip(at_once, joined, strict=True)]
         if [c.shape for c in cut] != [j.shape for j in joined]:
             return broken("streamed it returns another shape", split=sizes)
+        # Closer than elsewhere: one arithmetic runs in both.
         if worst := difference(cut, joined, 2e-6, 1e-5):
             return broken(
                 f"in blocks of {sizes} it differs from the whole sequence",
@@ -96,7 +105,7 @@ def step_by_step_equals_the_whole(case):
 
 
 def _splits(steps, block):
-    """One sample at a time, halves, and uneven pieces, in whole blocks."""
+    """One block at a time, halves, and uneven pieces, each a multiple of the block."""
     count = steps // block
     yield [block] * count
     yield [block * (count // 2), block * (count - count // 2)]
@@ -104,7 +113,7 @@ def _splits(steps, block):
 
 
 @contract("trait.equivariant", needs="equivariant_axes")
-def reordering_reorders(case):
+def reordering_reorders(case: Case) -> Answer:
     """Reordering the input along the axis does not reorder the output alike."""
     layer = case.ready(perturb=True)
     before = case.call(layer)
@@ -132,8 +141,8 @@ def reordering_reorders(case):
             )
 
 
-@contract("cell.state_spec", target="cell")
-def states_are_as_declared(case):
+@contract("cell.state_spec", rank=190, target="cell")
+def states_are_as_declared(case: Case) -> Answer:
     """The states that the cell returns are not those that it declares."""
     layer = case.ready()
     for policy in ("float32", "bfloat16"):

@@ -1,26 +1,38 @@
-"""Contracts of randomness: training draws anew, from the layer's own seeds."""
+"""Contracts of randomness: every call draws new numbers, from the layer's own seeds."""
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from lamina.contracts._backends import BACKEND, can_compile, compiled, random_ops_of_graph
-from lamina.contracts._case import layer_code, put_back, repeats, state_of
-from lamina.contracts._compare import difference, leaves
-from lamina.contracts._contract import broken, contract, skipped
-from lamina.contracts._modes import own_state, raw
-from lamina.contracts._watch import random_draws
+from lamina._common import Tree
+from lamina.contracts._contract import Answer, broken, contract, skipped
+from lamina.contracts.harness import (
+    BACKEND,
+    Case,
+    can_compile,
+    compiled,
+    difference,
+    layer_code,
+    leaves,
+    own_state,
+    random_draws,
+    random_ops_of_graph,
+    restore,
+    state_of,
+)
 
 
-@contract("random.fresh")
-def each_draw_is_new(case):
+@contract("random.fresh", rank=100)
+def each_draw_is_new(case: Case) -> Answer:
     """The same random numbers come at every call: a fixed seed reaches the draw."""
     layer = case.ready()
     for training in (True, False):
         with random_draws() as first:
-            raw(case, layer, training)
+            case.advance(layer, training)
         with random_draws() as second:
-            raw(case, layer, training)
+            case.advance(layer, training)
         host = sorted(set(first.host) & set(second.host))
         repeated = sorted(set(first.seeds) & set(second.seeds))
         if host or repeated:
@@ -42,34 +54,36 @@ def each_draw_is_new(case):
 
 
 @contract("random.fresh_when_compiled", follows=("random.no_global_rng",))
-def compiled_draws_are_new(case):
+def compiled_draws_are_new(case: Case) -> Answer:
     """Eagerly random, compiled it repeats one draw for ever."""
     if not can_compile() or not case.traits.jit:
         return skipped("it is not compiled here")
     layer = case.ready()
-    # Each call from one state, seeds apart: what moves on as it trains is no randomness.
+    # Each call from one state but for the seeds: what moves as it trains is no randomness.
     start = own_state(layer)
 
-    def draws_anew(call, count):
+    def draws_new_numbers(call: Callable[[Tree], Tree], count: int) -> bool:
         first = leaves(call(given))
         for _ in range(count):
-            put_back(start)
+            restore(start)
             if difference(first, leaves(call(given)), 0, 0):
                 return True
         return False
 
+    # Without annotations: TensorFlow's messages about the layer quote this function's signature.
     def eagerly(tree):
         return case.apply(layer, tree, True)
 
     given = case.tensors()
+    # A layer may draw seldom: compiled, it gets three times as many calls to show that it does.
     with layer_code("calling it in training"):
-        if not draws_anew(eagerly, 8):
+        if not draws_new_numbers(eagerly, 8):
             return None
     # JAX compiles with jit only; on TensorFlow a graph shows it as well, and compiles faster.
     run = compiled(layer, eagerly, jit=BACKEND == "jax")
-    put_back(start)
+    restore(start)
     with layer_code("calling it compiled, in training"):
-        if draws_anew(run, 24):
+        if draws_new_numbers(run, 24):
             return None
     return broken(
         "eager calls differ, but 25 compiled ones are all equal",
@@ -78,20 +92,20 @@ def compiled_draws_are_new(case):
     )
 
 
-@contract("random.no_global_rng")
-def global_generators_are_left_alone(case):
+@contract("random.no_global_rng", rank=90)
+def global_generators_are_left_alone(case: Case) -> Answer:
     """A call uses up random numbers of the whole process: no seed of the layer controls it."""
     layer = case.ready()
     own = {id(v) for v in layer.variables}
     for training in (True, False):
         before = _host_states()
         with random_draws() as draws:
-            raw(case, layer, training)
+            case.advance(layer, training)
         used = [n for n, state in _host_states().items() if state != before[n]]
         strangers = [g for g in draws.generators if id(g.state) not in own]
         used += [f"the Keras seed generator `{g.name}`" for g in strangers[:1]]
         used += _graph_draws(case, layer, training)
-        if not (used or case.traits.python_state or repeats(case, layer, training)):
+        if not (used or case.traits.python_state or case.repeats(layer, training)):
             used = ["what no seed can set, such as the clock or the operating system"]
         if used:
             return broken(
@@ -106,18 +120,18 @@ def global_generators_are_left_alone(case):
 def _graph_draws(case, layer, training):
     state = state_of(layer)
     try:
-        found = random_ops_of_graph(layer, lambda t: case.apply(layer, t, training), case.tensors())
+        found = random_ops_of_graph(lambda t: case.apply(layer, t, training), case.tensors())
     except Exception:
-        return []  # mode.eager_equals_graph tells
+        return []  # mode.eager_equals_graph reports it.
     finally:
-        put_back(state)
+        restore(state)
     return [f"TensorFlow's global generator ({name})" for name in found]
 
 
 def _host_states():
-    _, keys, place, *_ = np.random.get_state()  # noqa: NPY002
-    states = {
-        "NumPy's global generator": (keys.tobytes(), place),
+    numpy = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    states: dict[str, Any] = {
+        "NumPy's global generator": (numpy["key"].tobytes(), numpy["pos"]),
         "Python's `random`": random.getstate(),
     }
     if BACKEND == "torch":

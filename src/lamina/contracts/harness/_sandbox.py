@@ -6,16 +6,19 @@ import logging
 import os
 import random
 import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
-from lamina.contracts._backends import BACKEND, quick_compilation
-from lamina.contracts._watch import patched
+from lamina._common import Array, Shape
+from lamina.contracts.harness._backends import BACKEND, quick_compilation
+from lamina.contracts.harness._spies import patched
 
 
 @contextlib.contextmanager
-def sandbox():
+def sandbox() -> Iterator[None]:
     """What layers and contracts do to global state inside is undone at the end."""
     keep = _settings()
     folder = os.getcwd()  # noqa: PTH109
@@ -78,15 +81,15 @@ def _own_generators():
     """A seed generator that was there before, such as Keras' global one, gets its state back."""
     before = {}
 
-    def made(original):
-        def init(self, *args, **kwargs):
+    def made(original: Callable[..., Any]) -> Callable[..., Any]:
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
             ours.append(self)
 
         return init
 
-    def asked(original):
-        def next_seed(self, *args, **kwargs):
+    def drawn(original: Callable[..., Any]) -> Callable[..., Any]:
+        def next_seed(self: Any, *args: Any, **kwargs: Any) -> Array:
             if id(self) not in before and not any(self is g for g in ours):
                 with contextlib.suppress(Exception):
                     before[id(self)] = (self, np.array(keras.ops.convert_to_numpy(self.state)))
@@ -96,7 +99,7 @@ def _own_generators():
 
     ours = []
     generator = keras.random.SeedGenerator
-    with patched(generator, "__init__", made), patched(generator, "next", asked):
+    with patched(generator, "__init__", made), patched(generator, "next", drawn):
         yield
     for seeds, state in before.values():
         seeds.state.assign(state)
@@ -104,7 +107,7 @@ def _own_generators():
 
 @contextlib.contextmanager
 def _quiet_tensorflow_seed():
-    """`tf.random.set_seed` cannot be undone, so a layer that calls it is not heard."""
+    """`tf.random.set_seed` cannot be undone, so a layer's call of it does nothing."""
     if BACKEND != "tensorflow":
         yield
         return
@@ -118,11 +121,11 @@ def _half_precision_weights_drawn_in_float32():
     """Initial values in half precision are rounded from float32.
 
     Not every initializer can draw in half precision (there is no bfloat16 QR decomposition). That
-    is a question to the initializer, asked by its own contract, not to every layer that uses it.
+    is for `initializer.honoured` to find, not for every layer that uses such an initializer.
     """
 
-    def wrap(original):
-        def init(self, initializer, *args, **kwargs):
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def init(self: Any, initializer: Any, *args: Any, **kwargs: Any) -> None:
             if callable(initializer):
                 initializer = _drawn_in_float32(initializer)
             original(self, initializer, *args, **kwargs)
@@ -133,7 +136,7 @@ def _half_precision_weights_drawn_in_float32():
 
 
 def _drawn_in_float32(initializer):
-    def draw(shape, dtype=None):
+    def draw(shape: Shape, dtype: str | None = None) -> Array:
         if dtype not in ("float16", "bfloat16"):
             return initializer(shape, dtype=dtype)
         return keras.ops.cast(initializer(shape, dtype="float32"), dtype)

@@ -1,14 +1,22 @@
 """Inputs for a layer that came with none: its own example, its input_spec, then a search."""
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 
-from lamina.contracts._case import Case, layer_code, required_arguments
-from lamina.contracts._contract import LayerFailed
-from lamina.contracts._target import CheckError
+from lamina._common import Tree
+from lamina.contracts._traits import Traits
+from lamina.contracts.harness._case import Case
+from lamina.contracts.harness._failure import CheckError, LayerFailed, layer_code
+from lamina.contracts.harness._layer import required_arguments
+from lamina.contracts.harness._target import Target
+
+# First arguments of `call` that commonly take a pair, though they are one argument.
+PAIRED = ("query", "inputs_list", "pair")
 
 
-def guess(target, traits):
+def guess(target: Target, traits: Traits) -> tuple[Tree, bool]:
     """(inputs, provisional): the class's `example_inputs()` if it has one, else what it accepts."""
     hook = getattr(target.cls, "example_inputs", None)
     if callable(hook):
@@ -30,26 +38,24 @@ def guess(target, traits):
     )
 
 
-def candidates(target, traits):
+def candidates(target: Target, traits: Traits) -> Iterator[Tree]:
     """Sample inputs, the likeliest first."""
     rng = np.random.default_rng(0)
     layer = target.make()
     single = [*from_spec(layer, rng), *usual(rng, traits)]
-    count = len(required_arguments(layer))
     named = required_arguments(layer)
-    if target.kind != "cell" and count > 1:
+    if target.kind != "cell" and len(named) > 1:
         for x in single:
-            yield [x.copy() for _ in range(count)]
+            yield [x.copy() for _ in named]
         return
-    masked_names = ("query", "inputs_list", "pair")
-    if named and named[0] in masked_names:
+    if named and named[0] in PAIRED:
         yield from ([x, x.copy()] for x in single)
     yield from single
     for x in single:
         yield [x, x.copy()]
 
 
-def from_spec(layer, rng):
+def from_spec(layer: keras.layers.Layer, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """An array that fits a single `input_spec`."""
     spec = getattr(layer, "input_spec", None)
     if not isinstance(spec, keras.InputSpec):
@@ -68,10 +74,9 @@ def from_spec(layer, rng):
         yield rng.standard_normal(shape).astype("float32")
 
 
-def usual(rng, traits):
+def usual(rng: np.random.Generator, traits: Traits) -> list[np.ndarray]:
     """What layers commonly take: sequences, features, images, ids, volumes, audio."""
-    high = traits.int_range[1] if traits.int_range else 4
-    low = traits.int_range[0] if traits.int_range else 0
+    low, high = traits.int_range or (0, 4)
     floats = [(3, 6, 4), (3, 4), (2, 8, 8, 3), (2, 4, 4, 4, 2), (2, 1024), (3, 12, 2), (3, 1)]
     ids = rng.integers(low, high, (3, 6)).astype("int32")
     made = [rng.standard_normal(s).astype("float32") for s in floats]

@@ -1,30 +1,50 @@
 """Contracts of the gradient: it exists, is finite, is the derivative, and stops when frozen."""
 
 import contextlib
+from typing import Any
 
 import keras
 import numpy as np
 
-from lamina._common import to_numpy
-from lamina.contracts._backends import gradients, has_float64, quick
-from lamina.contracts._case import layer_code, put_back, seed_host, state_of, tensors
-from lamina.contracts._compare import difference
-from lamina.contracts._contract import advice, broken, contract, skipped
-from lamina.contracts._inputs import is_float, jittered, points
-from lamina.contracts._watch import stopped_gradients
+from lamina._common import Array, Tree, to_numpy
+from lamina.contracts._contract import Answer, advice, broken, contract, skipped
+from lamina.contracts.harness import (
+    Case,
+    difference,
+    gradients,
+    has_float64,
+    is_float,
+    jittered,
+    layer_code,
+    points,
+    quick,
+    restore,
+    seed_host,
+    state_of,
+    stopped_gradients,
+    tensors,
+)
 
 
 class Objective:
     """A weighted sum of a layer's outputs, as a function of its floating inputs."""
 
-    def __init__(self, case, layer, inputs, training, losses, dtype="float32"):
+    def __init__(
+        self,
+        case: Case,
+        layer: Any,
+        inputs: Tree,
+        training: bool,
+        losses: bool,
+        dtype: str = "float32",
+    ) -> None:
         self.case, self.layer, self.training, self.losses = case, layer, training, losses
         self.dtype = dtype
         self.terms = 0
         self.compiled, self.forward = None, quick(layer, self)
         self.at(inputs)
 
-    def at(self, inputs):
+    def at(self, inputs: Tree) -> None:
         """The same sum, for other inputs of the same shapes."""
         self.tree = tensors(inputs, self.dtype if self.dtype == "float64" else None)
         self.flat = keras.tree.flatten(self.tree)
@@ -32,10 +52,11 @@ class Objective:
         self.floating = [n for n, x in enumerate(arrays) if is_float(x)]
 
     @property
-    def leaves(self):
+    def leaves(self) -> list[Array]:
+        """The floating inputs."""
         return [self.flat[n] for n in self.floating]
 
-    def __call__(self, leaves, inputs=None):
+    def __call__(self, leaves: list[Array], inputs: list[Array] | None = None) -> Array:
         flat = list(self.flat if inputs is None else inputs)
         for n, x in zip(self.floating, leaves, strict=True):
             flat[n] = x
@@ -50,24 +71,26 @@ class Objective:
                 keras.backend.standardize_dtype(y.dtype)
             ):
                 continue
+            # Of both signs and differing, so that a normalised output's sum does not stay constant.
             weight = rng.uniform(0.5, 1.5, tuple(y.shape)) * rng.choice([-1, 1], tuple(y.shape))
             weight = keras.ops.convert_to_tensor(weight, self.dtype)
-            terms.append(keras.ops.sum(keras.ops.cast(y, self.dtype) * weight))
+            y = keras.ops.cast(y, self.dtype)
+            terms.append(keras.ops.sum(keras.ops.multiply(y, weight)))
         if self.losses:
             terms += [keras.ops.sum(keras.ops.cast(x, self.dtype)) for x in self.layer.losses]
         self.terms = len(terms)
         return sum(terms) if terms else keras.ops.zeros((), self.dtype)
 
-    def gradients(self):
-        """(by trainable variable, by floating input), the layer's state put back."""
+    def gradients(self) -> tuple[list[Array], list[Array]]:
+        """(by trainable variable, by floating input), the layer's state restored."""
         state = state_of(self.layer)
         with layer_code("taking its gradient"):
             found = gradients(self, self.layer.trainable_variables, self.leaves)
-        put_back(state)
+        restore(state)
         return found
 
-    def value(self, leaves=None, stopped=None):
-        """`stopped`: what stop_gradient is to return, so that it does not move."""
+    def value(self, leaves: list[Array] | None = None, stopped: list[Array] | None = None) -> float:
+        """The sum; `stopped`: what stop_gradient is to return, so that it does not move."""
         state = state_of(self.layer)
         leaves = self.leaves if leaves is None else leaves
         with layer_code("calling it"):
@@ -76,12 +99,12 @@ class Objective:
             else:
                 with stopped_gradients(stopped):
                     y = self(leaves)
-        put_back(state)
+        restore(state)
         return float(to_numpy(y))
 
 
-@contract("grad.exists", excused_by="differentiable")
-def every_trainable_weight_gets_a_gradient(case):
+@contract("grad.exists", rank=230, excused_by="differentiable")
+def every_trainable_weight_gets_a_gradient(case: Case) -> Answer:
     """A trainable weight, or the input, gets no gradient: it is never trained."""
     if not case.traits.differentiable:
         return skipped("the trait `differentiable` says that it has none")
@@ -130,8 +153,8 @@ def _depends_on_input(case, layer):
     return moved is not None
 
 
-@contract("grad.finite", excused_by="domain", follows=("forward.finite",))
-def gradients_are_finite(case):
+@contract("grad.finite", rank=240, excused_by="domain", follows=("forward.finite",))
+def gradients_are_finite(case: Case) -> Answer:
     """The gradient is NaN or infinite for an ordinary input."""
     if not case.traits.differentiable:
         return skipped("the trait `differentiable` says that it has none")
@@ -153,16 +176,19 @@ def gradients_are_finite(case):
                 )
 
 
+# Step sizes of central differences. In float64 the error is least near the cube root of its
+# rounding, 6e-6; the last two are for layers that compute in float32 inside, where it is 5e-3.
 EPSILONS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
 
 @contract(
     "grad.numeric",
+    rank=250,
     excused_by="surrogate_gradient",
     slow=True,
     follows=("grad.exists", "dtype.policy"),
 )
-def the_gradient_is_the_derivative(case):
+def the_gradient_is_the_derivative(case: Case) -> Answer:
     """The gradient is not the derivative of the output."""
     if case.traits.surrogate_gradient or not case.traits.differentiable:
         return skipped("a trait says that it is not")
@@ -185,8 +211,8 @@ def the_gradient_is_the_derivative(case):
         worst = next(w for w in wrong if w["wrong"])
         # A layer that keeps state, as in a power iteration, stops the gradient there by design.
         stops = all(w["stopped"] for w in wrong if w["wrong"])
-        say = advice if stops and case.traits.stateful else broken
-        return say(
+        answer = advice if stops and case.traits.stateful else broken
+        return answer(
             f"along a random direction of {worst['by']} the gradient gives "
             f"{worst['gradient']:.6g}, the output moves by {worst['moved']:.6g}"
             + (
@@ -230,27 +256,31 @@ def _directional(case, layer, rng):
             continue
         values = objective.leaves if by == "its inputs" else layer.trainable_variables
         steps = [rng.standard_normal(tuple(v.shape)) for v in values]
-        told = sum(float(np.sum(g * s)) for g, s in zip(grads, steps, strict=True) if g is not None)
+        slope = sum(
+            float(np.sum(g * s)) for g, s in zip(grads, steps, strict=True) if g is not None
+        )
         moved = _moved(objective, layer, by, steps)
-        scale = max(abs(told), *(abs(m) for m in moved))
+        scale = max(abs(slope), *(abs(m) for m in moved))
+        # Rounding of the value itself, divided by the smallest step, is no slope.
         flat = scale < 1e-9 * max(1.0, abs(objective.value()))
-        agrees, nearest = _agrees(told, moved)
-        found = {"by": by, "gradient": told, "moved": nearest}
+        agrees, nearest = _agrees(slope, moved)
+        found = {"by": by, "gradient": slope, "moved": nearest}
         found["wrong"] = not flat and not agrees
         if found["wrong"]:
             with stopped_gradients() as stopped:
                 objective(objective.leaves)
             held = _moved(objective, layer, by, steps, stopped)
-            found["stopped"] = bool(stopped) and _agrees(told, held)[0]
+            found["stopped"] = bool(stopped) and _agrees(slope, held)[0]
         if worst is None or found["wrong"]:
             worst = found
     return worst
 
 
-def _agrees(told, moved):
+def _agrees(slope, moved):
     """Does the gradient equal one of the differences; and the nearest of them."""
-    errors = [abs(told - m) / max(abs(told), abs(m), 1e-12) for m in moved]
+    errors = [abs(slope - m) / max(abs(slope), abs(m), 1e-12) for m in moved]
     best = int(np.argmin(errors))
+    # The two large steps are for float32, and miss by the curvature too: a wider tolerance.
     return bool(errors[best] <= (1e-4 if best < 3 else 2e-2)), moved[best]
 
 
@@ -283,7 +313,7 @@ def _moved(objective, layer, by, steps, stopped=None):
 
 
 @contract("train.frozen")
-def frozen_weights_stay(case):
+def frozen_weights_stay(case: Case) -> Answer:
     """With trainable=False its weights still move, or are still handed to the optimizer."""
     layer = case.ready()
     weights = list(layer.trainable_variables)

@@ -3,59 +3,72 @@
 import keras
 import numpy as np
 
-from lamina.contracts._case import layer_code
-from lamina.contracts._compare import difference, leaves, not_finite
-from lamina.contracts._contract import broken, contract, skipped
-from lamina.contracts._inputs import is_float, map_leaves, varied
+from lamina._common import Array
+from lamina.contracts._contract import Answer, broken, contract, skipped
+from lamina.contracts.harness import (
+    Case,
+    difference,
+    is_float,
+    layer_code,
+    leaves,
+    map_leaves,
+    not_finite,
+    varied,
+)
+
+# Why a mask contract cannot be checked.
+NO_STEPS = "no input has a time axis"
 
 
-class Source(keras.layers.Layer):
+class _Source(keras.layers.Layer):
     """Gives its input a mask."""
 
-    def __init__(self, mask):
+    def __init__(self, mask: Array) -> None:
         super().__init__(dtype="float32")
         self.autocast = False
         self.mask = mask
         self.supports_masking = True
 
-    def call(self, x):
+    def call(self, x: Array) -> Array:
         return x
 
-    def compute_mask(self, x, previous=None):
+    def compute_mask(self, inputs: Array, previous_mask: Array = None) -> Array:
         return keras.ops.convert_to_tensor(self.mask)
 
 
-class Sink(keras.layers.Layer):
+class _Sink(keras.layers.Layer):
     """Takes note of the mask that arrives."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(dtype="float32")
         self.autocast = False
         self.supports_masking = True
         self.arrived = None
 
-    def call(self, x, mask=None):
+    def call(self, x: Array, mask: Array = None) -> Array:
         self.arrived = mask
         return x
 
 
-def takes_mask(x):
+def _takes_mask(x):
     """Arrays that are sequences: floats (batch, time, ...), integers (batch, time)."""
     return x.ndim >= 3 or (x.ndim == 2 and not is_float(x))
 
 
-def masked_arrays(inputs):
+def _masked_arrays(inputs):
     """Which arrays get a mask: the sequences, else whatever has an axis 1."""
     flat = keras.tree.flatten(inputs)
     return (
-        [takes_mask(x) for x in flat] if any(map(takes_mask, flat)) else [x.ndim > 1 for x in flat]
+        [_takes_mask(x) for x in flat]
+        if any(map(_takes_mask, flat))
+        else [x.ndim > 1 for x in flat]
     )
 
 
-def masks(case):
-    """(name, mask): the ends of rows, their beginnings, holes."""
+def _masks(case):
+    """Masks by name: the ends of rows masked, their beginnings, holes."""
     flat = keras.tree.flatten(case.inputs)
-    steps = next(x.shape[1] for x, m in zip(flat, masked_arrays(case.inputs), strict=True) if m)
+    steps = next(x.shape[1] for x, m in zip(flat, _masked_arrays(case.inputs), strict=True) if m)
     lengths = np.maximum(1, steps - np.arange(case.batch) % steps)
     if case.batch == 1:
         lengths = np.array([max(1, steps // 2)])
@@ -65,13 +78,13 @@ def masks(case):
     return {"its end": right, "its beginning": right[:, ::-1].copy(), "holes": holes}
 
 
-def flow(case, layer, mask, inputs=None):
+def _flow(case, layer, mask, inputs=None):
     """Output arrays, and the masks that arrive after the layer, one an output."""
     inputs = case.inputs if inputs is None else inputs
-    flat, which = keras.tree.flatten(inputs), masked_arrays(inputs)
+    flat, which = keras.tree.flatten(inputs), _masked_arrays(inputs)
     with layer_code("calling it on a masked input"):
         given = [
-            Source(mask)(keras.ops.convert_to_tensor(x))
+            _Source(mask)(keras.ops.convert_to_tensor(x))
             if m and mask is not None
             else keras.ops.convert_to_tensor(x)
             for x, m in zip(flat, which, strict=True)
@@ -79,38 +92,24 @@ def flow(case, layer, mask, inputs=None):
         out = case.apply(layer, keras.tree.pack_sequence_as(inputs, given), False)
         arrived = []
         for y in keras.tree.flatten(out):
-            sink = Sink()
+            sink = _Sink()
             sink(y)
             arrived.append(None if sink.arrived is None else leaves(sink.arrived)[0])
     return leaves(out), arrived
 
 
-def _has_sequence(case):
+def _has_steps(case):
     return any(x.ndim > 1 for x in keras.tree.flatten(case.inputs)) and case.target.kind == "layer"
 
 
-def mask_contract(id, **marks):
-    """A contract that needs the trait `mask` and an input with steps."""
-
-    def register(ask):
-        def guarded(case):
-            if not _has_sequence(case):
-                return skipped("no input has a time axis")
-            return ask(case)
-
-        guarded.__doc__, guarded.__name__ = ask.__doc__, ask.__name__
-        contract(id, needs="mask", **marks)(guarded)
-        return ask
-
-    return register
-
-
-@mask_contract("mask.flow")
-def the_mask_goes_where_it_is_said_to(case):
+@contract("mask.flow", needs="mask")
+def the_mask_goes_where_it_is_declared_to(case: Case) -> Answer:
     """The mask after the layer is not what it declares."""
+    if not _has_steps(case):
+        return skipped(NO_STEPS)
     kind, layer = case.traits.mask, case.ready()
-    mask = masks(case)["its end"]
-    outputs, arrived = flow(case, layer, None if kind == "create" else mask)
+    mask = _masks(case)["its end"]
+    outputs, arrived = _flow(case, layer, None if kind == "create" else mask)
     got = [m for m in arrived if m is not None]
     lost = "later layers count padding as data"
     if kind == "consume":
@@ -155,20 +154,22 @@ def _uses_steps(outputs, mask):
     return any(y.shape[:2] == mask.shape for y in outputs)
 
 
-@mask_contract("mask.invariance")
-def masked_steps_do_not_matter(case):
+@contract("mask.invariance", needs="mask")
+def masked_steps_do_not_matter(case: Case) -> Answer:
     """What stands at masked steps changes the output elsewhere."""
+    if not _has_steps(case):
+        return skipped(NO_STEPS)
     if case.traits.mask == "create":
         return skipped("it makes the mask from those values")
     layer = case.ready(perturb=True)
     rng = np.random.default_rng(4)
-    for place, mask in masks(case).items():
+    for place, mask in _masks(case).items():
         if mask.all():
             continue
-        before, arrived = flow(case, layer, mask)
+        before, arrived = _flow(case, layer, mask)
         for what, fill in (("other numbers", _other), ("NaN", _nan)):
             inputs = _filled(case, mask, lambda x, fill=fill: fill(x, rng, case.traits))
-            after, _ = flow(case, layer, mask, inputs)
+            after, _ = _flow(case, layer, mask, inputs)
             shown = arrived if case.traits.mask != "propagate" else [mask] * len(arrived)
             pair = _visible(before, shown), _visible(after, shown)
             if worst := difference(*pair):
@@ -191,9 +192,9 @@ def _nan(x, rng, traits):
 
 
 def _filled(case, mask, fill):
-    which = iter(masked_arrays(case.inputs))
+    which = iter(_masked_arrays(case.inputs))
 
-    def change(x):
+    def change(x: np.ndarray) -> np.ndarray:
         if not next(which):
             return x
         where = mask.reshape(mask.shape + (1,) * (x.ndim - 2))
@@ -214,15 +215,17 @@ def _visible(outputs, arrived):
     return found
 
 
-@mask_contract("mask.all_masked")
-def a_fully_masked_row_is_harmless(case):
+@contract("mask.all_masked", needs="mask")
+def a_fully_masked_row_is_harmless(case: Case) -> Answer:
     """A row of nothing but padding makes the output NaN."""
+    if not _has_steps(case):
+        return skipped(NO_STEPS)
     if case.traits.mask == "create":
         return skipped("it makes the mask itself")
     layer = case.ready()
-    mask = masks(case)["its end"].copy()
+    mask = _masks(case)["its end"].copy()
     mask[0] = False
-    outputs, _ = flow(case, layer, mask)
+    outputs, _ = _flow(case, layer, mask)
     if bad := not_finite(outputs):
         number, place, value = bad
         return broken(

@@ -3,21 +3,32 @@
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from lamina.contracts._backends import BACKEND, can_compile, compiled
-from lamina.contracts._case import layer_code
-from lamina.contracts._compare import as_array, difference, leaves, same_shapes
-from lamina.contracts._contract import LayerFailed, broken, contract
-from lamina.contracts._report import Result
-from lamina.contracts._watch import patched, random_draws
+from lamina.contracts._contract import Answer, broken, contract, skipped
+from lamina.contracts._result import Result
+from lamina.contracts.harness import (
+    BACKEND,
+    Case,
+    LayerFailed,
+    as_array,
+    can_compile,
+    compiled,
+    difference,
+    layer_code,
+    leaves,
+    patched,
+    random_draws,
+    same_shapes,
+)
 
 # Two backends differ in the order of their sums.
 TOLERANCE = 1e-4
 
-# What is said when a symbolic tensor meets a function, or is asked for an attribute, of a backend.
+# The errors where a symbolic tensor meets a backend's function, or lacks a tensor's attribute.
 NATIVE = (
     "cannot be used as input to a",
     "not KerasTensor",
@@ -31,11 +42,11 @@ CUSTOM_GRADIENT = {"custom_gradient", "custom_derivatives"}
 
 
 @contract("portable.backends")
-def only_keras_operations(case):
+def only_keras_operations(case: Case) -> Answer:
     """call() hands its tensors to functions of one backend: it fails on the others."""
     layer = case.ready()
     native = _native_call(case, layer)
-    # A layer with one way for each backend is asked again as if this were another.
+    # A layer with one way for each backend is called again as if this were another.
     if native and not _native_call(case, layer, pretend=True):
         native = None
     if native:
@@ -61,7 +72,7 @@ def _native_call(case, layer, pretend=False):
             layer.call(*args, **kwargs)
     except Exception as error:
         what = "NumPy" if NUMPY in str(error) and case.traits.jit else None
-        if any(said in str(error) for said in NATIVE):
+        if any(part in str(error) for part in NATIVE):
             what = BACKEND
         line = what and _own_line(error)
         return (what, line) if line else None
@@ -97,62 +108,74 @@ def _is_operator(frame):
 
 def _folder(package):
     """Where an imported package lies."""
-    module = sys.modules.get(package)
-    return Path(module.__file__).parent if module else None
+    file = getattr(sys.modules.get(package), "__file__", None)
+    return Path(file).parent if file else None
 
 
-def leave_outputs(case, path):
+def across_backends(case: Case, path: str, first: str) -> Result:
+    """`portable.backends` where the layer runs on several backends, each in a process of its own.
+
+    Args:
+        case: The layer.
+        path: Where the first backend leaves its weights and outputs, without a suffix.
+        first: The first backend; every other one compares its outputs with that one's.
+    """
+    if first == BACKEND:
+        result = _leave_outputs(case, path)
+    else:
+        try:
+            result = _compare_outputs(case, path, first)
+        except LayerFailed as failure:
+            result = broken(
+                f"on {BACKEND}: {failure}",
+                f"the layer runs on {first} only",
+                "use keras.ops for everything in call()",
+            )
+    result.contract = only_keras_operations.id
+    return result
+
+
+def _leave_outputs(case, path):
     """Weights, compiled outputs and reproducibility of the first backend, for the others."""
     layer = case.ready(perturb=True)
-    arrays = {f"weight{n}": as_array(v.value) for n, v in enumerate(layer.weights)}
+    arrays: dict[str, Any] = {f"weight{n}": as_array(v.value) for n, v in enumerate(layer.weights)}
     with random_draws() as draws:
         outputs = _run_compiled(case, layer)
     arrays |= {f"output{n}": y for n, y in enumerate(outputs)}
     arrays["random"] = np.array(draws.any)
     np.savez(f"{path}.npz", **arrays)
-    return Result("portable.backends", "passed", f"outputs of {BACKEND} kept for the others")
+    return _passed(f"outputs of {BACKEND} kept for the others")
 
 
-def compare_outputs(case, path, first):
+def _compare_outputs(case, path, first):
     """The same weights and inputs, compiled on this backend: the same outputs?"""
-    try:
-        return _compared(case, path, first)
-    except LayerFailed as failure:
-        return Result(
-            "portable.backends",
-            "broken",
-            f"on {BACKEND}: {failure}",
-            f"the layer runs on {first} only",
-            "use keras.ops for everything in call()",
-        )
-
-
-def _compared(case, path, first):
     if not Path(f"{path}.npz").is_file():
-        return Result("portable.backends", "skipped", f"{first} left no outputs to compare with")
+        return skipped(f"{first} left no outputs to compare with")
     kept = dict(np.load(f"{path}.npz"))
     layer = case.ready()
     weights = [v for n, v in enumerate(layer.weights) if f"weight{n}" in kept]
     if len(weights) != sum(name.startswith("weight") for name in kept):
-        return Result("portable.backends", "broken", f"on {BACKEND} it has other weights")
+        return broken(f"on {BACKEND} it has other weights")
     for number, variable in enumerate(weights):
         variable.assign(kept[f"weight{number}"].astype(variable.dtype))
     after = _run_compiled(case, layer)
     if kept["random"]:
-        return Result("portable.backends", "passed", "it draws random numbers: shapes only")
+        return _passed("it draws random numbers: shapes only")
     before = [kept[f"output{n}"] for n in range(len(after)) if f"output{n}" in kept]
     if not same_shapes(before, after):
-        return Result("portable.backends", "broken", f"{BACKEND} gives other shapes than {first}")
+        return broken(f"{BACKEND} gives other shapes than {first}")
     if worst := difference(before, after, TOLERANCE, TOLERANCE):
-        return Result(
-            "portable.backends",
-            "broken",
+        return broken(
             f"{BACKEND} gives {worst.after:.6g} where {first} gives {worst.before:.6g}",
             "a model trained on one backend predicts something else on another",
             "look for integer division, rounding, sorting of ties, or a backend's own default",
-            worst.values(),
+            **worst.values(),
         )
-    return Result("portable.backends", "passed", f"{BACKEND} equals {first}")
+    return _passed(f"{BACKEND} equals {first}")
+
+
+def _passed(message):
+    return Result("", "passed", message)
 
 
 def _run_compiled(case, layer):
