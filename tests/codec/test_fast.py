@@ -29,7 +29,7 @@ def test_changing_lengths_compile_a_bounded_number_of_times():
 
 @pytest.mark.tensorflow
 def test_many_configurations_are_no_reason_to_warn(caplog):
-    """TensorFlow warns of a function that it traces anew at five calls in a row."""
+    """TensorFlow warns of a function that it traces again at five calls in a row."""
     for bits in range(1, 13):
         lamina.BitUnpack(bits, 8)(np.zeros((3, bits), "uint8"))
     assert "retracing" not in caplog.text

@@ -9,7 +9,12 @@ from typing import Any
 def received(name: str, value: object, **more: object) -> str:
     """The closing sentence of every error about an argument."""
     pairs = [f"{name}={value!r}", *(f"{other}={given!r}" for other, given in more.items())]
-    return f"Received: {', '.join(pairs)}"
+    return received_text(", ".join(pairs))
+
+
+def received_text(text: str) -> str:
+    """The same where a name and a value do not say it: "29 bytes"."""
+    return f"Received: {text}"
 
 
 def invalid(name: str, wanted: str, value: object) -> ValueError:
