@@ -204,6 +204,9 @@ def smooth_field(rng):
     ).astype("float32")
 
 
+MEASURES = dict(linear=True, adjoint="adjoint")
+TOGETHER = dict(linear="all", adjoint="adjoint")
+
 ROWS = [
     Row(
         "Fourier2D",
@@ -211,6 +214,7 @@ ROWS = [
         inputs=k_space,
         oracle=lambda layer, x: pairs(centred_fft(complex_of(x))),
         tolerance=2e-6,
+        traits=MEASURES,
     ),
     Row(
         "Fourier2D[inverse]",
@@ -218,6 +222,7 @@ ROWS = [
         inputs=k_space,
         oracle=lambda layer, x: pairs(np.fft.ifft2(complex_of(x), norm="ortho")),
         tolerance=2e-6,
+        traits=MEASURES,
     ),
     Row(
         "Undersample",
@@ -225,13 +230,21 @@ ROWS = [
         inputs=k_space,
         # The mask itself is held by tests/imaging.
         oracle=lambda layer, x: x * layer.mask(x.shape[-2])[:, None],
+        traits=MEASURES,
     ),
-    Row("CoilSense", make=lambda: lamina.CoilSense(MASK), inputs=with_coils, oracle=sense),
+    Row(
+        "CoilSense",
+        make=lambda: lamina.CoilSense(MASK),
+        inputs=with_coils,
+        oracle=sense,
+        traits=MEASURES,
+    ),
     Row(
         "CoilSense[mask of each sample]",
         make=lambda: lamina.CoilSense(),
         inputs=lambda rng: [*with_coils(rng), (rng.random((3, 8, 6)) < 0.5).astype("float32")],
         oracle=sense,
+        traits=MEASURES,
     ),
     Row(
         "Adjoint",
@@ -241,6 +254,7 @@ ROWS = [
             rng.standard_normal((3, 2, 8, 6, 2), "float32"),
         ],
         oracle=sense_adjoint,
+        traits=MEASURES,
     ),
     Row(
         "DataConsistency",
@@ -261,6 +275,7 @@ ROWS = [
         oracle=joseph,
         exports=frozenset({"savedmodel"}),
         tolerance=2e-6,
+        traits=MEASURES,
     ),
     Row(
         "FilteredBackprojection",
@@ -276,6 +291,7 @@ ROWS = [
         inputs=lambda rng: rng.standard_normal((3, 16, 16, 2), "float32"),
         oracle=wavelet,
         tolerance=2e-6,
+        traits=MEASURES,
     ),
     Row(
         "Wavelet[inverse]",
@@ -286,6 +302,7 @@ ROWS = [
         ],
         oracle=inverse_wavelet,
         tolerance=2e-6,
+        traits=TOGETHER,
     ),
     Row(
         "Resample",
@@ -296,6 +313,7 @@ ROWS = [
         ],
         oracle=sampled,
         tolerance=2e-6,
+        traits=MEASURES,
     ),
     Row(
         "DisplacementField",

@@ -22,6 +22,8 @@ class Traits:
         causal: True: no output depends on later time steps (axis 1).
         streaming: True: follows the streaming protocol, `initial_state` and `step`.
         equivariant_axes: Axes along which reordering the input reorders the output.
+        linear: True: linear in the first input, the others fixed; `"all"`: in all together.
+        adjoint: The name of the attribute that holds the layer's adjoint, itself a layer.
         stochastic: Excusing, as all below. `"train"`: random in training; `"always"`: in both.
         stateful: `"train"` or `"always"`: a call changes the layer's own variables.
         batch_coupled: `"train"` or `"always"`: a row's output depends on the other rows.
@@ -43,6 +45,8 @@ class Traits:
     causal: bool = False
     streaming: bool = False
     equivariant_axes: tuple[int, ...] = ()
+    linear: Any = False
+    adjoint: str | None = None
     stochastic: str | None = None
     stateful: str | None = None
     batch_coupled: str | None = None
@@ -91,6 +95,8 @@ def _checked(key: str, value: Any) -> Any:
         return bool(value)
     if key == "int_range":
         return _int_range(value)
+    if key == "linear":
+        return _one_of(key, value, (False, True, "all"))
     if key == "python_state" and isinstance(value, str):
         return (value,)
     return tuple(value) if isinstance(value, list) else value

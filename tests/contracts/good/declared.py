@@ -425,3 +425,15 @@ class ClipsItsGradient(Plain):
             return x * 1.0, grad
 
         return same(x)
+
+
+@good(rnd(2, 6, 3), {"linear": True, "adjoint": "adjoint"})
+class AdjointByItsOwnTranspose(Plain):
+    """Looks wrong: the adjoint calls the layer itself. A reversed copy is its own transpose."""
+
+    def call(self, x):
+        return x[:, ::-1]
+
+    @property
+    def adjoint(self):
+        return self

@@ -7,11 +7,13 @@ imports another.
 from lamina.contracts._contract import Contract
 from lamina.contracts.probes import (
     _batch,
+    _complex,
     _config,
     _dtype,
     _forward,
     _gradients,
     _initializers,
+    _linear,
     _losses,
     _mask,
     _modes,
@@ -38,9 +40,11 @@ _IN_ORDER = (
     _modes,
     _random,
     _gradients,
+    _complex,
     _dtype,
     _mask,
     _sequence,
+    _linear,
     _portable,
     _initializers,
 )
