@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 
 from tests.registry import ROWS
-from tests.registry.__main__ import API, GOLDEN, TABLE, api, file_of, table
+from tests.registry.__main__ import API, GOLDEN, TABLE, api, file_of, golden_folder, table
 from tests.support import all_close, as_list, to_numpy_tree
 
-GOLDEN_FILES = sorted(GOLDEN.glob("*.keras"))
+GOLDEN_FILES = sorted(GOLDEN.glob("*/*.keras"))  # one folder for each version
 
 
-def test_every_row_has_a_golden_model():
-    missing = {file_of(row) for row in ROWS} - {path.stem for path in GOLDEN_FILES}
+def test_every_row_has_a_golden_model_of_this_version():
+    missing = {file_of(row) for row in ROWS} - {path.stem for path in golden_folder().iterdir()}
     assert not missing, f"run `python -m tests.registry` for {sorted(missing)}"
 
 
-@pytest.mark.parametrize("path", GOLDEN_FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", GOLDEN_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_golden_model_still_gives_its_values(path):
     model = keras.saving.load_model(path)
     arrays = np.load(path.with_suffix(".npz"))

@@ -1,12 +1,13 @@
 """`python -m tests.registry`: writes what is derived from the rows.
 
-tests/golden/<row>.keras, .npz   models of this version, with inputs and outputs: a later version
-                                 must load them. Only the missing ones are written.
+tests/golden/<version>/<row>     .keras, .npz: models of this version, with inputs and outputs: a
+                                 later one must load them. Only the missing ones are written.
 docs/layers.md                   the table of layers
 docs/api.md                      every public name, for the documentation site
 """
 
 import pathlib
+import re
 
 import keras
 import numpy as np
@@ -21,13 +22,18 @@ TABLE = ROOT / "docs" / "layers.md"
 API = ROOT / "docs" / "api.md"
 
 
+def golden_folder():
+    """The folder of the version that is being worked on: `0.1.3` -> `0.1`."""
+    return GOLDEN / lamina.__version__.rpartition(".")[0]
+
+
 def file_of(row):
-    """`VectorQuantizer[ema]` -> `VectorQuantizer-ema`."""
-    return row.name.replace("[", "-").replace("]", "")
+    """`VectorQuantizer[gradient, kmeans]` -> `VectorQuantizer-gradient-kmeans`."""
+    return re.sub(r"\W+", "-", row.name).strip("-")
 
 
 def write_golden(row):
-    target = GOLDEN / f"{file_of(row)}.keras"
+    target = golden_folder() / f"{file_of(row)}.keras"
     if target.exists():
         return
     keras.utils.set_random_seed(0)
@@ -83,7 +89,7 @@ def api():
 
 
 def main():
-    GOLDEN.mkdir(exist_ok=True)
+    golden_folder().mkdir(parents=True, exist_ok=True)
     for row in ROWS:
         write_golden(row)
     TABLE.write_text(table())
