@@ -7,6 +7,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 
 import keras
 import pytest
@@ -182,3 +183,15 @@ def test_a_name_in_a_string_points_to_something():
                 if keras.saving.get_registered_object(name) is None
             ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_dev_extra_brings_every_other_but_backends_and_ray():
+    project = tomllib.loads((SOURCE.parent / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+
+    def brought_by(extra):
+        inner = re.findall(r"^lamina\[(.*)\]$", "\n".join(extras[extra]), re.MULTILINE)
+        names = {name for names in inner for name in names.split(",")}
+        return {extra}.union(*map(brought_by, names))
+
+    assert brought_by("dev") | {"tensorflow", "jax", "torch", "ray"} >= set(extras)
