@@ -48,12 +48,16 @@ def values_of(items, function, parameter):
         "test_a_program_in_float64_can_use_it",
         "test_saved_model_needs_no_custom_objects",
         "test_changing_lengths_are_traced_at_most_twice",
-        "test_keeps_the_fast_contracts",
     ],
 )
 def test_every_row_of_the_registry_is_guarded(quick, function):
     guarded = {row.name for row in values_of(quick, function, "row")}
     assert not {row.name for row in ROWS} - guarded
+
+
+def test_every_layer_keeps_the_contracts(quick):
+    checked = {row.layer for row in values_of(quick, "test_keeps_the_fast_contracts", "row")}
+    assert not {row.layer for row in ROWS} - checked
 
 
 def test_every_golden_file_is_loaded(quick):
