@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from tests.registry import ROWS
-from tests.registry.__main__ import API, GOLDEN, TABLE, api, file_of, golden_folder, table
+from tests.registry.__main__ import API, GOLDEN, TABLE, api, file_of, table
 from tests.support import all_close, as_list, to_numpy_tree
 
-GOLDEN_FILES = sorted(GOLDEN.glob("*/*.keras"))  # one folder for each version
+GOLDEN_FILES = sorted(GOLDEN.parent.glob("*/*.keras"))  # one folder for each version
 
 
 def test_every_row_has_a_golden_model_of_this_version():
-    missing = {file_of(row) for row in ROWS} - {path.stem for path in golden_folder().iterdir()}
+    missing = {file_of(row) for row in ROWS} - {path.stem for path in GOLDEN.iterdir()}
     assert not missing, f"run `python -m tests.registry` for {sorted(missing)}"
 
 

@@ -17,14 +17,9 @@ from tests.registry import ROWS, case
 from tests.support import as_list, functional_model, to_numpy_tree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-GOLDEN = ROOT / "tests" / "golden"
+GOLDEN = ROOT / "tests" / "golden" / lamina.__version__.rpartition(".")[0]  # 0.1.3: in 0.1
 TABLE = ROOT / "docs" / "layers.md"
 API = ROOT / "docs" / "api.md"
-
-
-def golden_folder():
-    """The folder of the version that is being worked on: `0.1.3` -> `0.1`."""
-    return GOLDEN / lamina.__version__.rpartition(".")[0]
 
 
 def file_of(row):
@@ -33,7 +28,7 @@ def file_of(row):
 
 
 def write_golden(row):
-    target = golden_folder() / f"{file_of(row)}.keras"
+    target = GOLDEN / f"{file_of(row)}.keras"
     if target.exists():
         return
     keras.utils.set_random_seed(0)
@@ -89,7 +84,7 @@ def api():
 
 
 def main():
-    golden_folder().mkdir(parents=True, exist_ok=True)
+    GOLDEN.mkdir(parents=True, exist_ok=True)
     for row in ROWS:
         write_golden(row)
     TABLE.write_text(table())
