@@ -96,3 +96,9 @@ def test_document_runs_as_written(path, tmp_path, monkeypatch):
         if "no-run" in marks or (backends and keras.backend.backend() not in backends):
             continue
         exec(compile(source, str(path), "exec"), scope)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_python_block_is_overlooked(path):
+    text = path.read_text()
+    assert len(re.findall(r"^ *```\W*python", text, re.MULTILINE)) == len(FENCE.findall(text))
