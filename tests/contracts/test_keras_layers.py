@@ -1,12 +1,17 @@
 """Keras' own layers: no false alarm, and no defect that the docs do not list."""
 
+import keras
 import pytest
 
 from lamina import check
 from tests.contracts.keras_layers import DEFECTS, LAYERS
 
 
-@pytest.mark.slow
+# On JAX and PyTorch by hand: minutes each, for what a new version of Keras changes.
+TIER = pytest.mark.slow if keras.backend.backend() == "tensorflow" else pytest.mark.long
+
+
+@TIER
 @pytest.mark.parametrize("name", LAYERS)
 def test_breaks_only_what_is_a_known_defect(name):
     make, inputs, traits = LAYERS[name]
