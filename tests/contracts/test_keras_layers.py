@@ -6,9 +6,8 @@ import pytest
 from lamina import check
 from tests.contracts.keras_layers import DEFECTS, LAYERS
 
-
-# On JAX and PyTorch by hand: minutes each, for what a new version of Keras changes.
-TIER = pytest.mark.slow if keras.backend.backend() == "tensorflow" else pytest.mark.long
+# On JAX by hand: ten minutes of compilation, for what only a new version of Keras changes.
+TIER = pytest.mark.long if keras.backend.backend() == "jax" else pytest.mark.slow
 
 
 @TIER
