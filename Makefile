@@ -8,7 +8,7 @@ PIP := $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c con
 RUN := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python
 PYTEST := JAX_ENABLE_X64=1 $(RUN) -m pytest -q -n $(WORKERS) --dist worksteal $(TESTS)
 
-.PHONY: demo test test-all test-long check format bench docs constraints clean help
+.PHONY: demo test test-all test-long check format bench docs pictures constraints clean help
 
 help:
 	@echo "make demo      find the anomalies of a real recording and write a report (out/demo)"
@@ -17,7 +17,9 @@ help:
 	@echo "make test-all  the three backends, slow tests included: what CI runs"
 	@echo "make test-long what takes minutes each, on one backend, by hand"
 	@echo "make check     format, lint, types      make format   mend format and lint"
-	@echo "make bench     the benchmarks           make docs     the documentation site"
+	@echo "make bench     the benchmarks, or one: BENCH=codec; tables and JSON in out/bench"
+	@echo "make docs      the documentation site, in site/"
+	@echo "make pictures  the pictures that the README and the guides show"
 
 .venv/uv: constraints.txt
 	$(PYTHON) -m venv .venv
@@ -69,13 +71,23 @@ format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Peers and backends do not share processes: each script is one.
+# All scripts but those that need data from outside (benchmarks/detection). Each is a process, since
+# peers and backends do not share one.
+BENCH ?= $(filter-out _%,$(basename $(notdir $(wildcard benchmarks/*.py))))
+
 bench: .venv/torch .venv/jax
-	@for script in benchmarks/*.py; do case $$script in */_*) continue;; esac; \
-	  echo "== $$script"; $(RUN) -m benchmarks.$$(basename $$script .py) || exit 1; done
+	@for name in $(BENCH); do \
+	  echo "== $$name"; KERAS_BACKEND=$(BACKEND) $(RUN) -m benchmarks.$$name || exit 1; \
+	done
 
 docs: .venv/dev
-	$(BIN)/mkdocs build --strict
+	$(BIN)/mkdocs build --strict --quiet
+
+# What the README and the guides show is what the demo and the examples draw.
+pictures: demo .venv/dev
+	$(BIN)/python docs/_tools/pictures.py out/demo/report.html docs/images/demo.svg
+	for name in adversarial_signal distill_subclassed grad_cam perceptual_images; do \
+	  $(RUN) -m examples.$$name docs/images/$$name.png || exit 1; done
 
 # New pins: torch by hand, since resolving it lists gigabytes of CUDA packages.
 constraints: .venv/uv

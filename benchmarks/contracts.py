@@ -1,39 +1,43 @@
 """How many real bugs the contracts find, how many correct layers they flag, and how fast.
 
-    python -m benchmarks.contracts [speed] [rates] [registry] [FOLDER]
+    python -m benchmarks.contracts [speed] [rates] [registry] [--cases FOLDER]
 
-Named parts only, else all. FOLDER holds `bugs/*.py` and `good/*.py`; by default
-../shared/layer-cases. Beside it stands the peer: Keras' own `run_layer_test`, with what it can know
-of a layer (class, arguments, inputs).
+FOLDER holds `bugs/*.py` and `good/*.py`; by default ../shared/layer-cases, where it is there. The
+peer is Keras' own `run_layer_test`, with what it can know of a layer (class, arguments, inputs).
 """
 
 import contextlib
 import importlib.util
 import io
+import pathlib
 import sys
 import time
-from pathlib import Path
+from types import ModuleType
 
 import keras
 import numpy as np
 from keras.src import testing  # the peer that is measured; never in the library
 
 import lamina
+from benchmarks._bench import Bench, Row, Spread, parser_of, run
+from benchmarks._pairs import timer
+from benchmarks._report import ROOT
 from lamina.contracts import CONTRACTS
 
-PARTS = ["speed", "rates", "registry"]
-CASES = Path(__file__).resolve().parents[2] / "shared" / "layer-cases"
+CASES = ROOT.parent / "shared" / "layer-cases"
+PEER = "run_layer_test"
 
 
-def load(path):
+def load(path: pathlib.Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
 
 
-def keras_passes(cls, kwargs, inputs):
+def keras_passes(cls: type, kwargs: dict, inputs: object) -> bool:
     """Does Keras' own test let the layer pass?"""
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -45,81 +49,100 @@ def keras_passes(cls, kwargs, inputs):
     return True
 
 
-def judge(path):
-    """(bug found or layer clean by lamina, the like without traits, rejected by Keras)."""
+def judge_bug(path: pathlib.Path) -> tuple[bool, bool]:
+    """(found by the contract that names it, rejected by Keras for any reason)."""
     case = load(path)
     (cls, kwargs), inputs = case.make()
-    traits = getattr(case, "TRAITS", None)
+    rejected = not keras_passes(cls, kwargs, inputs)
     try:
-        report = lamina.check(cls, inputs, kwargs=kwargs, traits=traits)
+        report = lamina.check(cls, inputs, kwargs=kwargs, traits=getattr(case, "TRAITS", None))
     except lamina.CheckError:
-        return False, False, not keras_passes(cls, kwargs, inputs)
-    if hasattr(case, "CONTRACT"):
-        found = bool(set(report.broken) & set(case.CONTRACT))
-        return found, found, not keras_passes(cls, kwargs, inputs)
-    bare = lamina.check(cls, inputs, kwargs=kwargs)
+        return False, rejected
+    return bool(set(report.broken) & set(case.CONTRACT)), rejected
+
+
+def judge_good(path: pathlib.Path) -> tuple[bool, bool, bool]:
+    """(clean with its traits, no universal contract broken without them, accepted by Keras)."""
+    case = load(path)
+    (cls, kwargs), inputs = case.make()
+    accepted = keras_passes(cls, kwargs, inputs)
+    try:
+        report = lamina.check(cls, inputs, kwargs=kwargs, traits=getattr(case, "TRAITS", None))
+        bare = lamina.check(cls, inputs, kwargs=kwargs)
+    except lamina.CheckError:
+        return False, False, accepted
     universal = [c for c in bare.broken if CONTRACTS[c].universal]
-    return report.ok, not universal, keras_passes(cls, kwargs, inputs)
+    return report.ok, not universal, accepted
 
 
-def rates(folder):
-    print(f"{'cases':44} {'lamina.check':>14} {'run_layer_test':>15}")
-    for kind, label in (
-        ("bugs", "bugs: found (Keras: rejected, for any reason)"),
-        ("good", "correct layers: clean with their traits"),
-    ):
-        paths = sorted((folder / kind).glob("*.py"))
-        start = time.perf_counter()
-        ours, bare, theirs = zip(*map(judge, paths), strict=True)
-        seconds = (time.perf_counter() - start) / len(paths)
-        print(f"{label:44} {sum(ours):>8} of {len(paths):2} {sum(theirs):>9} of {len(paths):2}")
-        if kind == "good":
-            label = "  no universal contract broken without them"
-            print(f"{label:44} {sum(bare):>8} of {len(paths):2}")
-        print(f"  seconds a layer, all of the above together: {seconds:.1f}")
-        for path, good in zip(paths, ours, strict=True):
-            if not good:
-                print(f"  not right about: {path.stem}")
+def rates(bench: Bench) -> None:
+    """Bugs and correct layers, each counted for us and for Keras."""
+    folder = bench.options.cases
+    if not folder.is_dir():
+        bench.add(Row("bugs found, correct layers clean", None, PEER, note="no folder of cases"))
+        return
+    start = time.perf_counter()
+    bugs, good = (sorted((folder / kind).glob("*.py")) for kind in ("bugs", "good"))
+    if bench.quick:
+        bugs, good = bugs[:1], good[:1]
+    found, rejected = zip(*map(judge_bug, bugs), strict=True)
+    count(bench, "bugs: found (Keras: rejected, for any reason)", bugs, found, rejected)
+    clean, bare, accepted = zip(*map(judge_good, good), strict=True)
+    count(bench, "correct layers: clean with their traits", good, clean, accepted)
+    count(bench, "correct layers: no universal contract broken without traits", good, bare)
+    seconds = (time.perf_counter() - start) / (len(bugs) + len(good))
+    bench.add(Row("a case, all of the above together", Spread.of([seconds])))
 
 
-def speed():
+def count(
+    bench: Bench,
+    work: str,
+    paths: list[pathlib.Path],
+    ours: tuple[bool, ...],
+    theirs: tuple[bool, ...] | None = None,
+) -> None:
+    """A row that counts on how many cases we are right, and Keras."""
+    wrong = [path.stem for path, right in zip(paths, ours, strict=True) if not right]
+    peer = (PEER, Spread.of([sum(theirs)])) if theirs else ("", None)
+    note = f"not right about {', '.join(wrong)}" if wrong else ""
+    bench.add(Row(work, Spread.of([sum(ours)]), *peer, unit=f"of {len(paths)}", note=note))
+
+
+def speed(bench: Bench) -> None:
+    """A Dense layer under all contracts, and under the fast ones."""
     x = np.random.default_rng(0).standard_normal((4, 8)).astype("float32")
     for label, contracts, limit in (("full", None, 5.0), ("fast", "fast", 1.0)):
-        seconds = []
-        for _ in range(5):
-            start = time.perf_counter()
-            lamina.check(keras.layers.Dense, x, kwargs={"units": 3}, contracts=contracts)
-            seconds.append(time.perf_counter() - start)
-        first, *rest = seconds
-        print(
-            f"Dense, {label}: {np.median(rest):.2f} s ({min(rest):.2f}..{max(rest):.2f}), "
-            f"first in its process {first:.2f} s; limit {limit} s"
+        check = timer(
+            lambda c=contracts: lamina.check(
+                keras.layers.Dense, x, kwargs={"units": 3}, contracts=c
+            )
         )
+        bench.add(Row(f"Dense, {label}: first in its process", Spread.of([check()])))
+        bench.measure(f"Dense, {label}", check, at_most=limit)
 
 
-def registry():
+def registry(bench: Bench) -> None:
+    """All layers of the registry."""
     from tests.registry import ROWS, case
 
+    rows = ROWS[:2] if bench.quick else ROWS
     start = time.perf_counter()
     broken = []
-    for row in ROWS:
+    for row in rows:
         report = lamina.check(row.make, case(row)[1], traits=row.traits)
         broken += [row.name] if not report.ok else []
-    seconds = time.perf_counter() - start
-    print(f"lamina's registry: {len(ROWS)} rows, {seconds:.0f} s, not ok: {broken}; limit 300 s")
+    seconds = Spread.of([time.perf_counter() - start])
+    note = f"not ok: {', '.join(broken)}" if broken else ""
+    bench.add(Row(f"lamina's registry, {len(rows)} rows", seconds, at_most=300, note=note))
 
 
-def main():
-    backend = keras.backend.backend()
-    print(f"keras {keras.__version__} on {backend}")
-    asked = [a for a in sys.argv[1:] if a in PARTS] or PARTS
-    folder = next((Path(a) for a in sys.argv[1:] if a not in PARTS), CASES)
-    if "speed" in asked:
-        speed()
-    if "rates" in asked and folder.is_dir():
-        rates(folder)
-    if "registry" in asked:
-        registry()
+SECTIONS = {"speed": speed, "rates": rates, "registry": registry}
+
+
+def main() -> None:
+    parser = parser_of(__doc__ or "", SECTIONS, pairs=5)
+    parser.add_argument("--cases", type=pathlib.Path, default=CASES, metavar="FOLDER")
+    run("contracts", SECTIONS, parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -1,32 +1,36 @@
 """Forward pass and training step of the quantizers, beside vector-quantize-pytorch.
 
-    python -m benchmarks.quantize [--peer-python PYTHON]
+    python -m benchmarks.quantize [--peers PYTHON]
     python -m benchmarks.quantize --ablation vqvae_images | rvq_signal [--seeds 3]
 
 PYTHON is an interpreter that has torch and vector-quantize-pytorch; it runs in a process of its
-own. Without it only our figures are printed. A training step is the forward pass with the table's
-update and the gradient of sum(output) + loss for the input.
+own. A training step is the forward pass with the table's update and the gradient of
+sum(output) + loss for the input.
 
 The ablation trains the model of an example from several seeds, each time with one of the layer's
 three means against unused codes taken away, and naively: with all three.
 """
 
-import argparse
 import json
-import pathlib
-import subprocess
-import time
+from collections.abc import Callable
 
+import keras
 import numpy as np
+import tensorflow as tf
+
+import lamina
+from benchmarks._bench import Bench, Row, Spread, need_tensorflow, parser_of, run
+from benchmarks._pairs import alone, timer
 
 # name: (vectors, features, tables)
-WORK = {
+WORKS = {
     "VQ 16384x64, 512 codes": (16384, 64, [512]),
     "VQ 8192x64, 4096 codes": (8192, 64, [4096]),
     "RVQ 8192x64, 4 x 256 codes": (8192, 64, [256] * 4),
 }
-REPEATS = 9
+QUICK = {"VQ 256x16, 32 codes": (256, 16, [32]), "RVQ 256x16, 2 x 16 codes": (256, 16, [16] * 2)}
 
+PEER = "vector-quantize-pytorch"
 WITHOUT = {
     "as it comes": {},
     "random start": {"start": "uniform"},
@@ -36,112 +40,58 @@ WITHOUT = {
 WITHOUT["naive: all three"] = {k: v for options in WITHOUT.values() for k, v in options.items()}
 
 
-def median_ms(call):
-    """Median of some calls, in ms, after three to warm up."""
-    for _ in range(3):
-        call()
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        call()
-        times.append(1000 * (time.perf_counter() - start))
-    return sorted(times)[REPEATS // 2]
+def normal(rows: int, columns: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((rows, columns), "float32")
 
 
-def data(vectors, features):
-    return np.random.default_rng(0).standard_normal((vectors, features)).astype("float32")
-
-
-def ours(jit):
-    """{name: (forward, step)} on TensorFlow, in a `tf.function`."""
-    import tensorflow as tf
-
-    import lamina
-
-    result = {}
-    for name, (vectors, features, sizes) in WORK.items():
-        x = tf.constant(data(vectors, features))
-        table = data(sum(sizes), features)
-        if len(sizes) == 1:
-            layer = lamina.VectorQuantizer(sizes[0], start=table)
-        else:
-            layer = lamina.ResidualVectorQuantizer(sizes, start="uniform")
-        layer.build(x.shape)
-        forward = tf.function(layer, jit_compile=jit)
-
-        def step(x, layer=layer):
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                loss = tf.reduce_sum(layer(x, training=True)) + sum(layer.losses)
-            return tape.gradient(loss, x)
-
-        step = tf.function(step, jit_compile=jit)
-        result[name] = (
-            median_ms(lambda f=forward, x=x: f(x).numpy()),
-            median_ms(lambda f=step, x=x: f(x).numpy()),
-        )
-    return result
-
-
-PEER = """
-import json, sys, time, torch, numpy as np
-from vector_quantize_pytorch import VectorQuantize, ResidualVQ
-sys.path.insert(0, sys.argv[1])
-from benchmarks.quantize import WORK, data, median_ms
-result = {}
-for name, (vectors, features, sizes) in WORK.items():
-    x = torch.tensor(data(vectors, features))[None]
+def ours(
+    vectors: int, features: int, sizes: list[int], jit: bool
+) -> dict[str, Callable[[], object]]:
+    """Forward pass and training step, each a `tf.function`."""
+    x = tf.constant(normal(vectors, features))
     if len(sizes) == 1:
-        layer = VectorQuantize(dim=features, codebook_size=sizes[0], decay=0.99)
+        layer = lamina.VectorQuantizer(sizes[0], start=normal(sizes[0], features))
     else:
-        layer = ResidualVQ(dim=features, num_quantizers=len(sizes), codebook_size=sizes[0])
-    def forward():
-        layer.eval()
-        with torch.no_grad():
-            layer(x)
-    def step():
-        layer.train()
-        y = x.clone().requires_grad_(True)
-        out, _, loss = layer(y)[:3]
-        (out.sum() + loss.sum()).backward()
-    result[name] = median_ms(forward), median_ms(step)
-print(json.dumps(result))
-"""
+        layer = lamina.ResidualVectorQuantizer(sizes, start="uniform")
+    layer.build(x.shape)
+    forward = tf.function(layer, jit_compile=jit)
+
+    @tf.function(jit_compile=jit)
+    def step(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(layer(x, training=True)) + sum(layer.losses)
+        return tape.gradient(loss, x)
+
+    return {"forward": lambda: forward(x).numpy(), "step": lambda: step(x).numpy()}
 
 
-def peer(python):
-    root = pathlib.Path(__file__).resolve().parents[1]
-    done = subprocess.run(
-        [python, "-c", PEER, str(root)], capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+def speed(bench: Bench) -> None:
+    """Each work as a plain graph and compiled by XLA, beside the peer where it is installed."""
+    works = QUICK if bench.quick else WORKS
+    with bench.remote("vector_quantize", json.dumps(works)) as peer:
+        for name, sizes in works.items():
+            for compiler, jit in (("graph", False), ("XLA", True)):
+                for part, call in ours(*sizes, jit).items():
+                    work = f"{name}: {part}, {compiler}"
+                    if peer.missing:
+                        mine = alone(work, timer(call), bench.pairs).ours
+                        bench.add(Row(work, mine, PEER, pairs=bench.pairs, note=peer.missing))
+                    else:
+                        theirs = peer.timer(f"{name} {part}")
+                        bench.compare(work, timer(call), PEER, theirs)
 
 
-def ablation(example, seeds):
-    """Print error and usage on data that were not trained on, mean (smallest..largest)."""
-    import keras
-
-    runs = {"vqvae_images": vqvae_images_run, "rvq_signal": rvq_signal_run}
-    for name, options in WITHOUT.items():
-        results = []
-        for seed in range(1, seeds + 1):
-            keras.utils.set_random_seed(seed)
-            results.append(runs[example](seed, options))
-        columns = zip(*results, strict=True)
-        shown = (f"{np.mean(c):.4f} ({min(c):.4f}..{max(c):.4f})" for c in columns)
-        print(f"{example:14}{name:22}" + "   ".join(shown), flush=True)
-
-
-def vqvae_images_run(seed, options):
+def vqvae_images_run(seed: int, options: dict) -> tuple[float, float]:
     """(RMSE, usage) of the VQ-VAE."""
     from examples import vqvae_images as example
 
     model = example.train(example.training_crops(6000), 8, seed, **options)
     error, hits = example.measured(model, example.unseen_crops())
-    return error, float(np.mean(hits > 0))
+    return float(error), float(np.mean(hits > 0))
 
 
-def rvq_signal_run(seed, options):
+def rvq_signal_run(seed: int, options: dict) -> tuple[float, float]:
     """(RMSE in mmHg, usage) of the residual autoencoder, all stages passed in training."""
     from examples import rvq_signal as example
 
@@ -151,23 +101,36 @@ def rvq_signal_run(seed, options):
     return float(error), float(np.mean(hits > 0))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peer-python")
-    parser.add_argument("--ablation", choices=["vqvae_images", "rvq_signal"])
-    parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
-    if arguments.ablation:
-        ablation(arguments.ablation, arguments.seeds)
-        return
-    theirs = peer(arguments.peer_python) if arguments.peer_python else {}
-    plain, jit = ours(False), ours(True)
-    print(f"{'work':28}{'':10}{'ours':>10}{'ours, XLA':>12}{'peer':>10}   peer / ours")
-    for name in WORK:
-        for i, part in enumerate(("forward", "step")):
-            a, b = plain[name][i], jit[name][i]
-            c = theirs.get(name, (float("nan"),) * 2)[i]
-            print(f"{name:28}{part:10}{a:8.1f}ms{b:10.1f}ms{c:8.1f}ms   {c / a:.2f}, {c / b:.2f}")
+ABLATIONS = {"vqvae_images": (vqvae_images_run, ""), "rvq_signal": (rvq_signal_run, "mmHg")}
+
+
+def ablation(bench: Bench) -> None:
+    """Error and usage on data that were not trained on: the median over the seeds."""
+    example, seeds = bench.options.ablation, range(1, bench.options.seeds + 1)
+    train, unit = ABLATIONS[example]
+    for name, options in WITHOUT.items():
+        results = []
+        for seed in seeds:
+            keras.utils.set_random_seed(seed)
+            results.append(train(seed, options))
+        errors, usages = map(Spread.of, zip(*results, strict=True))
+        note = f"mean {np.mean([error for error, _ in results]):.4g}"
+        bench.add(Row(f"{name}: error", errors, pairs=len(seeds), unit=unit, note=note))
+        usage = Spread(*(100 * value for value in (usages.median, usages.min, usages.max)))
+        note = f"mean {100 * np.mean([usage for _, usage in results]):.4g} %"
+        bench.add(Row(f"{name}: codes used", usage, pairs=len(seeds), unit="%", note=note))
+
+
+def main() -> None:
+    parser = parser_of(__doc__ or "", {"speed": speed})
+    parser.add_argument("--ablation", choices=ABLATIONS, help="train an example without parts")
+    parser.add_argument("--seeds", type=int, default=3, help="of the ablation (%(default)s)")
+    options = parser.parse_args()
+    need_tensorflow()
+    if options.ablation:
+        run(f"quantize-{options.ablation}", {"ablation": ablation}, options)
+    else:
+        run("quantize", {"speed": speed}, options)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,29 @@
 """Taps: what a training step with five of them costs.
 
-Run: python -m benchmarks.taps
+    python -m benchmarks.taps [idle] [training]
 
 A subclassed MobileNetV2 (alpha 1, 96 x 96, batch 8), TensorFlow compiled without XLA, five block
-outputs in the loss: the mean of the squares of each is added to the model's own loss. Beside each
-other, in turn, in one process:
+outputs in the loss: the mean of the squares of each is added to the model's own loss. In one
+process:
 
-- tapped: `lamina.Tapped(model, five paths)`;
+- ours: `lamina.Tapped(model, five paths)`;
 - by hand: the same model, changed to return the five tensors itself;
 - second pass: what users write today: the unchanged model gives the output, and the layers up to
   the fifth point are run once more, by hand, for the features.
 """
 
-import os
-import statistics
-import time
-
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from benchmarks._bench import Bench, need_tensorflow, parser_of, run
+from benchmarks._pairs import timer
 from lamina import Tapped, capture
 
+Tensor = Any
 # Expansion, channels, repeats, stride: Sandler et al., arXiv:1801.04381, table 2.
 TABLE = [
     (1, 16, 1, 1),
@@ -36,13 +35,13 @@ TABLE = [
     (6, 320, 1, 1),
 ]
 POINTS = (2, 5, 9, 12, 15)
-BATCH, SIZE, PAIRS = 8, 96, 9
+BATCH, SIZE = 8, 96
 
 
 class Inverted(keras.layers.Layer):
     """The inverted residual block."""
 
-    def __init__(self, channels, expansion, out, stride):
+    def __init__(self, channels: int, expansion: int, out: int, stride: int) -> None:
         super().__init__()
         self.residual = stride == 1 and channels == out
         conv, norm = keras.layers.Conv2D, keras.layers.BatchNormalization
@@ -52,7 +51,7 @@ class Inverted(keras.layers.Layer):
         project = [depthwise, norm(), relu6(), conv(out, 1, use_bias=False), norm()]
         self.steps = [*(expand if expansion > 1 else []), *project]
 
-    def call(self, x, training=None):
+    def call(self, x: Tensor, training: bool | None = None) -> Tensor:
         y = x
         for step in self.steps:
             y = step(y, training=training)
@@ -62,7 +61,7 @@ class Inverted(keras.layers.Layer):
 class MobileNet(keras.Model):
     """MobileNetV2 as a subclass, with three ways to the features."""
 
-    def __init__(self, way="plain"):
+    def __init__(self, way: str = "plain") -> None:
         super().__init__()
         self.way = way
         self.stem = keras.layers.Conv2D(32, 3, 2, padding="same", use_bias=False)
@@ -74,14 +73,17 @@ class MobileNet(keras.Model):
         self.last = keras.layers.Conv2D(1280, 1, use_bias=False)
         self.head = keras.layers.Dense(10)
 
-    def features(self, x, training, until=None):
+    def features(
+        self, x: Tensor, training: bool | None, until: int | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The last block's output, and the five."""
         values, x = [], self.stem(x)
         for block in self.blocks[:until]:
             x = block(x, training=training)
             values.append(x)
         return x, [values[i] for i in POINTS]
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor | dict[str, Tensor]:
         x, values = self.features(inputs, training)
         output = self.head(ops.mean(ops.relu(self.last(x)), axis=(1, 2)))
         if self.way == "second pass":
@@ -89,15 +91,15 @@ class MobileNet(keras.Model):
         return output if self.way == "plain" else _named(output, values)
 
 
-def _named(output, values):
+def _named(output: Tensor, values: list[Tensor]) -> dict[str, Tensor]:
     return {"output": output, **{f"blocks.{i}": v for i, v in zip(POINTS, values, strict=True)}}
 
 
-def trainer(way):
+def trainer(way: str, size: int) -> keras.Model:
     """A compiled model that returns the output and five tensors."""
     keras.utils.set_random_seed(0)
     model = MobileNet("plain" if way == "tapped" else way)
-    model(np.zeros((1, SIZE, SIZE, 3), "float32"))
+    model(np.zeros((1, size, size, 3), "float32"))
     if way == "tapped":
         model = Tapped(model, [f"blocks.{i}" for i in POINTS])
     mean_square = lambda _, value: 1e-4 * ops.mean(ops.square(value))  # noqa: E731
@@ -107,58 +109,51 @@ def trainer(way):
     return model
 
 
-def seconds(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+def step_of(way: str, batch: int, size: int) -> Callable[[], object]:
+    """A training step on random images, ready to be called."""
+    model, rng = trainer(way, size), np.random.default_rng(0)
+    x = rng.random((batch, size, size, 3)).astype("float32")
+    y = {"output": rng.integers(0, 10, batch)}
+    y.update({f"blocks.{i}": np.zeros(batch, "float32") for i in POINTS})
+    return lambda: model.train_on_batch(x, y)
 
 
-def report(work, ours, peer, name, limit):
-    ratios = [a / b for a, b in zip(ours, peer, strict=True)]
-    print(
-        f"{work:34s} {1e3 * statistics.median(ours):9.3f} ms  {name:14s} "
-        f"{statistics.median(ratios):.3f}x ({min(ratios):.3f}..{max(ratios):.3f} of "
-        f"{len(ratios)} pairs)  limit {limit}"
-    )
+def training(bench: Bench) -> None:
+    """A training step beside the two other ways to the same tensors."""
+    batch, size = (2, 32) if bench.quick else (BATCH, SIZE)
+    tapped = timer(step_of("tapped", batch, size), 2)
+    for way, at_least in (("by hand", 1 / 1.05), ("second pass", 1)):
+        other = timer(step_of(way, batch, size), 2)
+        bench.compare("training step with 5 taps", tapped, way, other, at_least)
 
 
-def training_step():
-    rng = np.random.default_rng(0)
-    x = rng.random((BATCH, SIZE, SIZE, 3)).astype("float32")
-    y = {"output": rng.integers(0, 10, BATCH)}
-    y.update({f"blocks.{i}": np.zeros(BATCH, "float32") for i in POINTS})
-    ways = ("tapped", "by hand", "second pass")
-    models = {way: trainer(way) for way in ways}
-    for model in models.values():
-        for _ in range(2):
-            model.train_on_batch(x, y)
-    times = {way: [] for way in ways}
-    for pair in range(PAIRS):
-        for way in ways if pair % 2 else reversed(ways):
-            step = models[way].train_on_batch
-            times[way].append(seconds(lambda step=step: [step(x, y) for _ in range(2)]) / 2)
-    for other, limit in (("by hand", "1.05x"), ("second pass", "below 1x")):
-        report("training step with 5 taps", times["tapped"], times[other], other, limit)
-
-
-def idle():
-    """A call of a small layer: before any scope was open, and after."""
+def idle(bench: Bench) -> None:
+    """A call of a small layer right after scopes were open, beside one with none opened."""
+    calls = 10 if bench.quick else 1000
     layer, x = keras.layers.Dense(4), ops.ones((2, 4))
     layer(x)
-    loop = lambda: [layer(x) for _ in range(1000)]  # noqa: E731
+    loop = timer(lambda: layer(x), calls)
     method = keras.layers.Layer.__call__
-    before, after = [], []
-    for _ in range(PAIRS):
-        before.append(seconds(loop) / 1000)
+
+    def after_scopes() -> float:
         with capture(keras.Sequential([layer]), ()):
             pass
         with capture(keras.Sequential([keras.Input((4,)), layer]), layer.name):
             layer(x)
-        after.append(seconds(loop) / 1000)
+        return loop()
+
+    bench.compare("layer call, no scope open", after_scopes, "none opened before", loop, 1 / 1.05)
     assert keras.layers.Layer.__call__ is method
-    report("layer call, no scope open", after, before, "never opened", "1x")
+
+
+SECTIONS = {"idle": idle, "training": training}
+
+
+def main() -> None:
+    options = parser_of(__doc__ or "", SECTIONS).parse_args()
+    need_tensorflow()
+    run("taps", SECTIONS, options)
 
 
 if __name__ == "__main__":
-    idle()
-    training_step()
+    main()

@@ -14,7 +14,7 @@ import lamina
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"```python([^\n]*)\n(.*?)```", re.DOTALL)
+FENCE = re.compile(r"```(?:python|\{\.python([^\n}]*)\})\n(.*?)```", re.DOTALL)
 
 
 def modules():
@@ -86,12 +86,12 @@ def test_docstring_examples(name):
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_document_runs_as_written(path, tmp_path, monkeypatch):
     """All ```python blocks of a document, in order, in one namespace; a block marked
-    ```python tensorflow (or jax, torch) runs on that backend only, ```python no-run never.
+    ```{.python .tensorflow} (or jax, torch) runs on that backend only, ```{.python .no-run} never.
     """
     monkeypatch.chdir(tmp_path)
     scope = {"__name__": "document"}
     for marks, source in FENCE.findall(path.read_text()):
-        marks = set(marks.split())
+        marks = {mark.removeprefix(".") for mark in marks.split()}
         backends = marks & {"tensorflow", "jax", "torch"}
         if "no-run" in marks or (backends and keras.backend.backend() not in backends):
             continue

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from tests.registry import ROWS
-from tests.registry.__main__ import API, GOLDEN, TABLE, api, file_of, table
+from tests.registry.__main__ import DOCS, GOLDEN, TABLE, file_of, table
+from tests.registry.reference import pages
 from tests.support import all_close, as_list, to_numpy_tree
 
 GOLDEN_FILES = sorted(GOLDEN.parent.glob("*/*.keras"))  # one folder for each version
@@ -31,5 +32,8 @@ def test_table_of_layers_is_up_to_date():
     assert TABLE.read_text() == table(), "run `python -m tests.registry`"
 
 
-def test_every_public_name_has_its_place_on_the_api_page():
-    assert API.read_text() == api(), "run `python -m tests.registry`"
+def test_every_public_name_and_contract_is_documented():
+    made = pages()
+    late = [path for path, text in made.items() if (DOCS / path).read_text() != text]
+    unknown = {p.name for p in (DOCS / "reference").iterdir()} - {p.split("/")[-1] for p in made}
+    assert not late and not unknown, "run `python -m tests.registry`"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import lamina
-from lamina.contracts._inputs import with_length
+from lamina.contracts.harness import with_length
 from tests.registry import ROWS, case
 from tests.support import all_close, as_list, functional_model, to_numpy_tree
 

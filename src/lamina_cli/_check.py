@@ -1,7 +1,8 @@
 """`lamina check`: holds layers to their contracts, each backend in a process of its own.
 
 The work is done by `_check_worker`, which may crash or hang: this side imports neither keras nor
-lamina, notes which contract was running, and goes on with the next one in a new process.
+lamina, notes which contract was running, and goes on with the next one in a new process. The last
+worker is given what the earlier ones found, and makes the report.
 """
 
 import json
@@ -12,7 +13,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from xml.sax.saxutils import quoteattr
 
 import typer
@@ -21,8 +22,7 @@ from rich.markup import escape
 from rich.table import Table
 
 BACKENDS = ("tensorflow", "jax", "torch")
-# Statuses that make a layer fail; as in lamina.contracts, which is not imported here.
-FAILING = ("broken", "error", "crashed", "unexpected_pass")
+# Every other status makes a layer fail.
 STYLES = {"passed": "green", "skipped": "dim", "advice": "yellow", "expected": "yellow"}
 
 
@@ -49,32 +49,28 @@ def check(
     names = _backends(backends)
     job = {"target": target, "inputs": inputs, "fast": fast, "contracts": contracts}
     job |= {"kwargs": _json("--kwargs", kwargs), "traits": _json("--traits", traits)}
-    reports, outputs = [], {}
+    reports: list[tuple[dict[str, Any], str]] = []
+    failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="lamina-check-") as folder:
         for name in names:
             shared = str(Path(folder) / "portable") if len(names) > 1 else None
             run = Run({**job, "portable": shared, "first": names[0]}, name, timeout)
             reports += run.reports()
-            outputs[name] = run.error
-    failed = [f"{name}: {error}" for name, error in outputs.items() if error]
-    if failed:
-        _say_failed(failed, as_json)
-    if as_json:
-        typer.echo(json.dumps(reports, indent=2))
-    else:
-        for report in reports:
-            show(report)
-    if junit:
-        junit.write_text(junit_xml(reports))
-    raise typer.Exit(2 if failed else int(not all(report["ok"] for report in reports)))
-
-
-def _say_failed(failed, as_json):
+            failed += [f"{name}: {run.error}"] if run.error else []
     for line in failed:
         typer.echo(f"lamina check: {line}", err=True)
+    as_data = [report for report, _ in reports]
+    if as_json:
+        typer.echo(json.dumps(as_data, indent=2))
+    else:
+        for report, text in reports:
+            show(report, text)
+    if junit:
+        junit.write_text(junit_xml(as_data))
+    raise typer.Exit(2 if failed else int(not all(report["ok"] for report in as_data)))
 
 
-def _json(option, text):
+def _json(option: str, text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
@@ -84,7 +80,7 @@ def _json(option, text):
     return value
 
 
-def _backends(text):
+def _backends(text: str | None) -> list[str]:
     names = (text or os.environ.get("KERAS_BACKEND") or "tensorflow").split(",")
     for name in names:
         if name not in BACKENDS:
@@ -99,27 +95,29 @@ class Run:
         error: Why the target could not be run at all; empty when it could.
     """
 
-    def __init__(self, job, backend, timeout):
+    def __init__(self, job: dict[str, Any], backend: str, timeout: float) -> None:
         self.job, self.backend, self.timeout = job, backend, timeout
         self.error = ""
-        self.targets, self.results = [], {}
-        self.running = None
+        # Of the present worker: is a layer made, its reports, which contract of which layer runs.
+        self._opened = False
+        self._reports: list[tuple[dict[str, Any], str]] = []
+        self._running: tuple[int, str] | None = None
+        # Of all workers, by the layer's number.
+        self._results: dict[int, list[dict[str, Any]]] = {}
 
-    def reports(self):
-        """One report a layer."""
+    def reports(self) -> list[tuple[dict[str, Any], str]]:
+        """One report a layer: as data, and as text."""
         while True:
-            done = {str(n): [r["contract"] for r in found] for n, found in self.results.items()}
-            code = self._work({**self.job, "done": done})
+            code = self._work({**self.job, "results": self._results})
             if self.error or code == 0:
-                break
-            if self.running is None:
+                return self._reports
+            if self._running is None:
                 self.error = f"the worker process died (exit code {code}) before any contract ran"
-                break
-            target, contract = self.running
-            self.results.setdefault(target, []).append(self._crashed(contract, code))
-        return [self._report(number, told) for number, told in enumerate(self.targets)]
+                return self._reports
+            layer, contract = self._running
+            self._results.setdefault(layer, []).append(self._crashed(contract, code))
 
-    def _crashed(self, contract, code):
+    def _crashed(self, contract: str, code: int | None) -> dict[str, Any]:
         """The result of a contract that did not come back: `code` None where it hung."""
         why = f"killed its process (exit code {code})"
         if code is None:
@@ -131,35 +129,35 @@ class Run:
             "means": "it would take the whole training run with it",
             "hint": "look for a loop without an end, an exit, or native code; --timeout gives more "
             "time",
-            "example": {},
             "seconds": self.timeout if code is None else 0.0,
         }
 
-    def _work(self, job):
+    def _work(self, job: dict[str, Any]) -> int | None:
         """Runs a worker; its exit code, or None when a contract took too long."""
-        self.running, self.targets = None, []
+        self._running, self._opened, self._reports = None, False, []
         environment = {**os.environ, "KERAS_BACKEND": self.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         environment.setdefault("JAX_ENABLE_X64", "1")
         reader, writer = os.pipe()
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "lamina_cli._check_worker", str(writer)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            pass_fds=[writer],
-        )
+        with tempfile.TemporaryFile() as file:
+            file.write(json.dumps(job).encode())
+            file.seek(0)
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "lamina_cli._check_worker", str(writer)],
+                stdin=file,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                pass_fds=[writer],
+            )
         os.close(writer)
-        self.last = time.monotonic()
+        self._last_heard = time.monotonic()
         listener = threading.Thread(target=self._listen, args=(reader,), daemon=True)
         listener.start()
-        worker.stdin.write(json.dumps(job).encode())
-        worker.stdin.close()
         while worker.poll() is None:
             time.sleep(0.05)
             # Importing a backend takes long, and is not the layer's fault.
-            allowed = self.timeout + (0 if self.targets else 120)
-            if time.monotonic() - self.last > allowed:
+            allowed = self.timeout + (0 if self._opened else 120)
+            if time.monotonic() - self._last_heard > allowed:
                 worker.kill()
                 worker.wait()
                 listener.join()
@@ -167,90 +165,38 @@ class Run:
         listener.join()
         return worker.returncode
 
-    def _listen(self, reader):
+    def _listen(self, reader: int) -> None:
         with os.fdopen(reader) as lines:
             for line in lines:
-                self.last = time.monotonic()
+                self._last_heard = time.monotonic()
                 self._note(json.loads(line))
 
-    def _note(self, said):
-        if "error" in said:
-            self.error = said["error"]
-        elif "target" in said:
-            self.targets.append(said)
-        elif "started" in said:
-            self.running = (said["number"], said["started"])
+    def _note(self, message: dict[str, Any]) -> None:
+        if "error" in message:
+            self.error = message["error"]
+        elif "opened" in message:
+            self._opened = True
+        elif "started" in message:
+            self._running = (message["number"], message["started"])
+        elif "result" in message:
+            self._results.setdefault(message["number"], []).append(message["result"])
+            self._running = None
         else:
-            self.results.setdefault(said["number"], []).append(said["result"])
-            self.running = None
-
-    def _report(self, number, told):
-        results = self.results.get(number, [])
-        return {
-            **{key: told[key] for key in ("target", "backend", "inputs", "provisional")},
-            "ok": not any(r["status"] in FAILING for r in results),
-            "broken": [r["contract"] for r in results if r["status"] == "broken"],
-            "causes": causes(results, told["follows"]),
-            "results": results,
-        }
+            self._reports.append((message["report"], message["text"]))
 
 
-def causes(results, follows):
-    """Roots with their consequences, as lamina.contracts ranks them: `follows` is in its order."""
-    broken = [r["contract"] for r in results if r["status"] == "broken"]
-    order = list(follows)
-
-    def root(contract):
-        above = [c for c in follows[contract] if c in broken]
-        return root(min(above, key=order.index)) if above else contract
-
-    groups = {}
-    for contract in sorted(broken, key=order.index):
-        groups.setdefault(root(contract), []).append(contract)
-    return [
-        {"root": first, "consequences": [c for c in groups[first] if c != first]}
-        for first in sorted(groups, key=order.index)
-    ]
-
-
-def show(report):
-    """A table on a terminal; plain lines elsewhere."""
-    guessed = " (guessed: give --inputs to be sure)" if report["provisional"] else ""
-    title = f"{report['target']} on {report['backend']}, inputs {report['inputs']}{guessed}"
+def show(report: dict[str, Any], text: str) -> None:
+    """The report's text; before it, on a terminal, a table of every contract."""
     if sys.stdout.isatty():
-        table = Table("contract", "status", "message", title=escape(title))
+        table = Table("contract", "status", "message")
         for r in report["results"]:
             style = STYLES.get(r["status"], "bold red")
             table.add_row(r["contract"], f"[{style}]{r['status']}[/]", escape(r["message"]))
         Console().print(table)
-    else:
-        typer.echo(title)
-        for r in report["results"]:
-            if r["status"] not in ("passed", "skipped"):
-                typer.echo(f"{r['status']}: {r['contract']}: {r['message']}")
-    found = {r["contract"]: r for r in report["results"]}
-    for number, cause in enumerate(report["causes"], 1):
-        _show_cause(number, cause, found[cause["root"]])
-    counts = {}
-    for r in report["results"]:
-        counts[r["status"]] = counts.get(r["status"], 0) + 1
-    listed = ", ".join(f"{n} {status}" for status, n in counts.items())
-    typer.echo(f"{'ok' if report['ok'] else 'NOT ok'}: {listed}")
+    typer.echo(text)
 
 
-def _show_cause(number, cause, result):
-    typer.echo(f"{number}. {cause['root']}: {result['message']}")
-    for label, key in (("it means", "means"), ("repair", "hint")):
-        if result.get(key):
-            typer.echo(f"   {label}: {result[key]}")
-    if result.get("example"):
-        shown = ", ".join(f"{k}={v}" for k, v in result["example"].items())
-        typer.echo(f"   example: {shown}")
-    if cause["consequences"]:
-        typer.echo(f"   also broken through it: {', '.join(cause['consequences'])}")
-
-
-def junit_xml(reports):
+def junit_xml(reports: list[dict[str, Any]]) -> str:
     """One suite a layer and backend, one case a contract."""
     suites = []
     for report in reports:
@@ -258,10 +204,10 @@ def junit_xml(reports):
         cases = []
         for r in report["results"]:
             inner = ""
-            if r["status"] in FAILING:
-                inner = f"<failure message={quoteattr(r['message'])}/>"
-            elif r["status"] == "skipped":
+            if r["status"] == "skipped":
                 inner = f"<skipped message={quoteattr(r['message'])}/>"
+            elif r["status"] not in STYLES:
+                inner = f"<failure message={quoteattr(r['message'])}/>"
             seconds = f"{r['seconds']:.3f}"
             cases.append(
                 f"<testcase classname={name} name={quoteattr(r['contract'])} "

@@ -1,89 +1,91 @@
-"""The worker of `lamina check`: reads a job, runs contracts, tells its parent line by line.
+"""The worker of `lamina check`: reads a job, runs contracts, reports to its parent line by line.
 
 `python -m lamina_cli._check_worker FD` with the job as JSON on its standard input.
 """
 
 import dataclasses
+import functools
 import importlib
 import importlib.util
 import json
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-ARRAY = re.compile(r"^([a-z]+\d*)\(([\d,\s]*)\)$")
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lamina.contracts import Case
+
+# One array of a sample in words, such as float32(3,10,4).
+ARRAY = re.compile(r"[a-z]+\d*\([\d,\s]*\)")
 
 
 class CannotRun(Exception):
     """The target could not be imported, or the options make no sense: in one sentence."""
 
 
-def main():
+def main() -> None:
     """One job; exit code 0 even when contracts break, for the parent judges."""
     pipe = os.fdopen(int(sys.argv[1]), "w", buffering=1)
 
-    def say(**what):
-        pipe.write(json.dumps(what, default=str) + "\n")
+    def send(**message: Any) -> None:
+        pipe.write(json.dumps(message, default=str) + "\n")
         pipe.flush()
 
     job = json.load(sys.stdin)
     try:
-        work(job, say)
+        work(job, send)
     except Exception as error:
         from lamina.contracts import CheckError
 
         known = isinstance(error, CannotRun | CheckError | ValueError | TypeError)
-        say(error=str(error) if known else f"{type(error).__name__}: {error}")
+        send(error=str(error) if known else f"{type(error).__name__}: {error}")
 
 
-def work(job, say):
-    """Every layer of the target, every contract that is not done yet."""
-    from lamina.contracts._check import chosen, open_case, run
-    from lamina.contracts._contract import CONTRACTS, rank
-    from lamina.contracts._sandbox import sandbox
+def work(job: dict[str, Any], send: Callable[..., None]) -> None:
+    """Every layer of the target, every contract that has no result yet; then its report.
 
-    follows = {c: list(CONTRACTS[c].follows) for c in sorted(CONTRACTS, key=rank)}
-    asked = "fast" if job["fast"] else None
-    if job["contracts"]:
-        asked = job["contracts"].split(",")
+    Sends, in this order: `started` and `result` of each contract, `report` and `text` of each
+    layer. `job["results"]` holds what earlier workers, which died, had found of each.
+    """
+    from lamina.contracts import Result, open_case, report, sandbox
+
     with sandbox():
         for number, (target, inputs, kwargs) in enumerate(targets(job)):
             case = open_case(target, inputs, kwargs, job["traits"])
-            say(
-                target=case.target.name,
-                backend=os.environ["KERAS_BACKEND"],
-                inputs=case.shapes,
-                provisional=case.provisional,
-                follows=follows,
-            )
-            done = job["done"].get(str(number), [])
-            left = [c for c in chosen(case, asked) if c.id not in done]
-            if job["portable"]:
-                left = [c for c in left if c.id != "portable.backends"]
-                if "portable.backends" not in done:
-                    say(started="portable.backends", number=number)
-                    result = across(job, case, f"{job['portable']}-{number}")
-                    say(number=number, result=dataclasses.asdict(result))
-            run(
-                case,
-                left,
-                {},
-                lambda contract, n=number: say(started=contract, number=n),
-                lambda result, n=number: say(number=n, result=dataclasses.asdict(result)),
-            )
+            send(opened=case.target.name, number=number)
+            results = [Result(**found) for found in job["results"].get(str(number), [])]
+            done = {r.contract for r in results}
+            for contract, examination in examinations(job, case, number).items():
+                if contract in done:
+                    continue
+                send(started=contract, number=number)
+                results.append(examination())
+                send(result=dataclasses.asdict(results[-1]), number=number)
+            finished = report(case, results)
+            send(report=finished.to_dict(), text=str(finished))
 
 
-def across(job, case, path):
-    """`portable.backends`: the first backend leaves weights and outputs, the others compare."""
-    from lamina.contracts._portable import compare_outputs, leave_outputs
+def examinations(job: dict[str, Any], case: "Case", number: int) -> dict[str, functools.partial]:
+    """How each contract that is to be run gives its result, by its id."""
+    from lamina.contracts import across_backends, examine, select
 
-    if os.environ["KERAS_BACKEND"] == job["first"]:
-        return leave_outputs(case, path)
-    return compare_outputs(case, path, job["first"])
+    chosen = job["contracts"].split(",") if job["contracts"] else "fast" if job["fast"] else None
+    each = {c.id: functools.partial(examine, c, case) for c in select(chosen, case.target.kind)}
+    if not job["portable"]:
+        return each
+    path = f"{job['portable']}-{number}"
+    across = {"portable.backends": functools.partial(across_backends, case, path, job["first"])}
+    # Several backends run: their outputs are compared first of all, whatever was chosen.
+    return across | each | across
 
 
-def targets(job):
+def targets(job: dict[str, Any]) -> Iterator[tuple[Any, Any, dict[str, Any] | None]]:
     """(target, inputs, constructor arguments): one, or each layer of a saved model."""
     path = job["target"]
     if path.endswith(".keras"):
@@ -92,7 +94,7 @@ def targets(job):
     yield imported(path), sample(job["inputs"]), job["kwargs"] or None
 
 
-def imported(path):
+def imported(path: str) -> Any:
     """The class or factory named by `module:Name` or `file.py:Name`."""
     place, _, name = path.partition(":")
     try:
@@ -101,7 +103,7 @@ def imported(path):
         else:
             sys.path.insert(0, str(Path.cwd()))
             module = importlib.import_module(place)
-        found = module
+        found: Any = module
         for part in name.split("."):
             found = getattr(found, part)
     except Exception as error:
@@ -109,7 +111,7 @@ def imported(path):
     return found
 
 
-def from_file(place):
+def from_file(place: str) -> ModuleType:
     """A `.py` file as a module, known to others by its name."""
     path = Path(place)
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -121,7 +123,7 @@ def from_file(place):
     return module
 
 
-def sample(text):
+def sample(text: str | None) -> Any:
     """Arrays from words: shapes and dtypes, or a file."""
     import numpy as np
 
@@ -131,7 +133,7 @@ def sample(text):
         return np.load(text, allow_pickle=False)
     if text.endswith(".npz"):
         return dict(np.load(text, allow_pickle=False))
-    parts = re.findall(r"[a-z]+\d*\([\d,\s]*\)", text)
+    parts = ARRAY.findall(text)
     arrays = [array(part) for part in parts]
     if not arrays:
         raise CannotRun(
@@ -141,30 +143,30 @@ def sample(text):
     return arrays if text.strip().startswith("[") else arrays[0]
 
 
-def array(text):
+def array(text: str) -> "np.ndarray":
     """Random numbers of a dtype and shape; integers are 0 or 1."""
     import numpy as np
 
-    found = ARRAY.match(text)
-    shape = tuple(int(n) for n in found[2].split(",") if n.strip())
+    dtype, _, sizes = text.rstrip(")").partition("(")
+    shape = tuple(int(n) for n in sizes.split(",") if n.strip())
     rng = np.random.default_rng(0)
-    if found[1].startswith(("int", "uint", "bool")):
-        return rng.integers(0, 2, shape).astype(found[1])
-    return rng.standard_normal(shape).astype(found[1])
+    if dtype.startswith(("int", "uint", "bool")):
+        return rng.integers(0, 2, shape).astype(dtype)
+    return rng.standard_normal(shape).astype(dtype)
 
 
-def layers_of(path):
+def layers_of(path: str) -> Iterator[tuple[Any, Any, None]]:
     """Each layer of a saved model, with inputs of the shape that it has there; safe mode on."""
     import keras
     import numpy as np
 
     try:
-        model = keras.saving.load_model(path, compile=False)
+        model: Any = keras.saving.load_model(path, compile=False)
     except Exception as error:
         raise CannotRun(f"{path} could not be loaded: {error}") from error
     rng = np.random.default_rng(0)
 
-    def array(symbol):
+    def array(symbol: Any) -> "np.ndarray":
         shape = [3 if n is None and axis == 0 else n or 6 for axis, n in enumerate(symbol.shape)]
         if keras.backend.is_float_dtype(symbol.dtype):
             return rng.standard_normal(shape).astype(symbol.dtype)

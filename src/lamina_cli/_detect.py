@@ -3,11 +3,12 @@
 import contextlib
 import json
 import sys
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
 import typer
 
-from lamina_cli._backend import choose_backend
+from lamina_cli._backend import BackendOption, choose_backend
 
 
 def detect(
@@ -17,12 +18,12 @@ def detect(
     out: Annotated[str, typer.Option(help="Folder for the results.")] = "out",
     fit: Annotated[str | None, typer.Option(help="Learn from this recording instead.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="CSV column; repeatable.")] = None,
-    rate: Annotated[float | None, typer.Option(help="CSV: samples a second.")] = None,
+    rate: Annotated[float | None, typer.Option(help="CSV: samples per second.")] = None,
     window: Annotated[int | None, typer.Option(help="Samples; found from the data.")] = None,
-    shapes: Annotated[int, typer.Option(help="The most shapes a lead's codebook holds.")] = 200,
+    shapes: Annotated[int, typer.Option(help="The most shapes in a lead's codebook.")] = 200,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print run.json.")] = False,
-    backend: Annotated[str | None, typer.Option(help="tensorflow, jax or torch.")] = None,
+    backend: BackendOption = None,
 ) -> None:
     """Find what is unusual in a recording; learn from it, or from another, what is usual.
 
@@ -44,7 +45,7 @@ def detect(
 
 
 @contextlib.contextmanager
-def _progress():
+def _progress() -> Iterator[Callable[[str, int, int], object] | None]:
     """A bar on a terminal; nothing elsewhere."""
     if not sys.stderr.isatty():
         yield None
@@ -60,7 +61,7 @@ def _progress():
         )
 
 
-def summary(run, out):
+def summary(run: dict[str, Any], out: str) -> str:
     """What the command prints: a result that can be read at a glance."""
     length = f"{run['samples']:,} samples of {', '.join(run['leads'])}"
     if run["rate"]:
@@ -81,18 +82,18 @@ def summary(run, out):
             f"          {mark} {event['peak']:>8}  {event['time']:>10}  {event['score']:>9.1f}"
             f"  {event['lead']}"
         )
-    if verdict := run["against_annotations"]:
+    if metrics := run["against_annotations"]:
         lines.append(
-            f"  against {verdict['positive']} of {verdict['of']} marked {verdict['per']}: "
-            f"area under ROC {verdict['area_under_roc']:.3f} "
-            f"(random {verdict['random_area_under_roc']:.3f}), average precision "
-            f"{verdict['average_precision']:.3f} (random {verdict['random_average_precision']:.3f})"
+            f"  against {metrics['positive']} of {metrics['of']} marked {metrics['per']}: "
+            f"area under ROC {metrics['area_under_roc']:.3f} "
+            f"(random {metrics['random_area_under_roc']:.3f}), average precision "
+            f"{metrics['average_precision']:.3f} (random {metrics['random_average_precision']:.3f})"
         )
     lines.append(f"  {out}/report.html   ({run['seconds']:.0f} s)")
     return "\n".join(lines)
 
 
-def _count(number, noun):
+def _count(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number:,} {noun}{'es' if noun.endswith('ch') else 's'}"

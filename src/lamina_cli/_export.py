@@ -3,7 +3,7 @@
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn, cast
 
 import typer
 
@@ -33,15 +33,16 @@ def export(
         import keras
 
         import lamina
-        import lamina_detect  # noqa: F401  its layers may be in the model
+        import lamina_detect.model  # noqa: F401  its layers may be in the model
 
-        loaded = keras.saving.load_model(model, compile=False)
-        lamina.Stream(loaded).export(out, format=format.value)
+        loaded = cast(keras.Model, keras.saving.load_model(model, compile=False))
+        stream = lamina.Stream(loaded)
+        stream.export(out, format=format.value)
     except (ValueError, OSError, ImportError) as error:
         _fail(str(error))
-    typer.echo(f"{out}: receptive field {lamina.Stream(loaded).receptive_field} samples")
+    typer.echo(f"{out}: receptive field {stream.receptive_field} samples")
 
 
-def _fail(message: str):
+def _fail(message: str) -> NoReturn:
     typer.echo(f"lamina export: {message}", err=True)
     raise typer.Exit(2)

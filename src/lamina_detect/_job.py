@@ -1,27 +1,48 @@
 """The main job from a path to a folder of results."""
 
 import importlib.metadata
-import importlib.util
 import pathlib
 import platform
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
-from lamina_detect import _output
-from lamina_detect._detector import Detector
-from lamina_detect._errors import BadInput
-from lamina_detect._evaluate import Judge
-from lamina_detect._events import FALSE_ALARMS, events_of, threshold_of
-from lamina_detect._read import read
-from lamina_detect._report import View, write_report
-from lamina_detect._samples import samples_of
-from lamina_detect._survey import Survey
+from lamina_detect._common import atomic_write
+from lamina_detect.model import Detector
+from lamina_detect.recordings import Recording, demo_path, read
+from lamina_detect.results import (
+    FALSE_ALARMS,
+    Evaluation,
+    Event,
+    LearnedShapes,
+    ScoresFile,
+    Summary,
+    View,
+    events_of,
+    prepare,
+    threshold_of,
+    time_of,
+    write_events,
+    write_report,
+    write_run,
+)
 
-DEMO = "KDD-TSAD_135/135_UCR_Anomaly_InternalBleeding16_{part}.csv"
+Progress = Callable[[str, int, int], object]
+# As many as the report draws.
+HIGHEST = 10
 
 
-def detect(recording=None, out="out", fit=None, columns=None, rate=None, progress=None, **settings):
+def detect(
+    recording: str | pathlib.Path | None = None,
+    out: str | pathlib.Path = "out",
+    fit: str | pathlib.Path | None = None,
+    columns: Sequence[str] | None = None,
+    rate: float | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
     """Find what is unusual in a recording and write the results to a folder.
 
     Args:
@@ -36,95 +57,92 @@ def detect(recording=None, out="out", fit=None, columns=None, rate=None, progres
         What run.json holds.
     """
     began = time.perf_counter()
-    tell = progress or (lambda what, done, of: None)
-    folder = _output.prepare(out)
+    report = progress or (lambda what, done, of: None)
+    folder = prepare(out)
     if recording is None:
         recording, fit = (demo_path("TEST"), fit or demo_path("TRAIN"))
-    tell("reading", 0, 1)
+    report("reading", 0, 1)
     scored = read(recording, columns, rate)
     learned = read(fit, columns, rate) if fit else scored
-    tell("learning", 0, 1)
+    report("learning", 0, 1)
     detector = Detector(**settings).fit(learned)
-    with _output.whole(folder / "scores.parquet") as path:
-        survey, values, judge = _score(
-            detector, scored, path, lambda done, of: tell("scoring", done, of)
+    with atomic_write(folder / "scores.parquet") as path:
+        view, evaluation = _score(
+            detector, scored, path, lambda done, of: report("scoring", done, of)
         )
-        threshold = threshold_of(survey.highest)
-        detector.settings["threshold"] = threshold
-        events = events_of(survey, values, threshold)
-        run = _told(scored, learned, detector, events, judge.verdict())
-        tell("writing", 0, 1)
-        _output.write_events(folder, scored, events)
-        with _output.whole(folder / "model.keras") as model:
+        threshold = threshold_of(view.summary.maxima)
+        detector.threshold = threshold
+        events = events_of(view.summary, view.values, threshold)
+        run = _run_record(scored, learned, detector, events, evaluation.metrics())
+        report("writing", 0, 1)
+        write_events(folder, scored, events)
+        with atomic_write(folder / "model.keras") as model:
             detector.save(model)
-        view = View(scored, survey, samples_of(scored), values)
-        write_report(folder, view, events, detector, run)
+        shapes = [LearnedShapes(book.pictures(), book.share) for book in detector.codebooks or ()]
+        write_report(folder, view, events, shapes, run)
     run["seconds"] = round(time.perf_counter() - began, 2)
-    _output.write_run(folder, run)
+    write_run(folder, run)
     return run
 
 
-def _score(detector, recording, path, progress):
-    """A survey of the scores, `read(start, stop)` for a stretch of them, and their judge."""
-    survey = Survey(recording.leads, recording.length, detector.settings["window"])
-    file, judge = _output.ScoresFile(path, recording), Judge(recording, detector.seed)
+def _score(
+    detector: Detector,
+    recording: Recording,
+    path: pathlib.Path,
+    progress: Callable[[int, int], object],
+) -> tuple[View, Evaluation]:
+    """The scores, written to `path`, and on the way what the results need of them."""
+    summary = Summary(recording.leads, recording.length, detector.settings["window"])
+    file, evaluation = ScoresFile(path, recording), Evaluation(recording, detector.seed)
     for samples, values in detector.score_blocks(recording, progress):
         file.add(values)
-        survey.add(samples, values)
-        judge.add(values[:, -1])
+        summary.add(samples, values)
+        evaluation.add(values[:, -1])
     file.close()
-    return survey.close(), file.read, judge
+    return View(recording, summary.close(), file.read), evaluation
 
 
-def _told(scored, learned, detector, events, verdict):
-    """What run.json tells."""
+def _run_record(
+    scored: Recording,
+    learned: Recording,
+    detector: Detector,
+    events: Sequence[Event],
+    metrics: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """What run.json holds."""
     return {
         "recording": scored.name,
         "learned_from": learned.name,
         "samples": scored.length,
         "leads": list(scored.leads),
         "rate": scored.rate,
-        "settings": detector.settings,
-        "threshold": detector.settings["threshold"],
+        "settings": dict(detector.settings),
+        "threshold": detector.threshold,
         "false_alarms_a_window": FALSE_ALARMS,
         "events": sum(e.kind == "anomaly" for e in events),
         "alarms": sum(e.alarm for e in events),
         "gaps": sum(e.kind == "gap" for e in events),
         "clipped": sum(e.kind == "clipped" for e in events),
         "flat": sum(e.kind == "flat" for e in events),
-        "highest": [shown(scored, e) for e in events[:10] if e.kind == "anomaly"],
-        "against_annotations": verdict,
-        "versions": versions(),
+        "highest": [_shown(scored, e) for e in events[:HIGHEST] if e.kind == "anomaly"],
+        "against_annotations": metrics,
+        "versions": _versions(),
         "files": ["scores.parquet", "events.csv", "report.html", "model.keras", "run.json"],
     }
 
 
-def shown(recording, event):
+def _shown(recording: Recording, event: Event) -> dict[str, Any]:
     """An event as run.json and `--json` show it."""
     return {
         "peak": event.peak,
-        "time": _output.time_of(recording, event.peak),
+        "time": time_of(recording, event.peak),
         "score": round(event.score, 3),
         "lead": event.lead,
         "alarm": event.alarm,
     }
 
 
-def demo_path(part):
-    """A part of the demonstration recording, which the aeon package carries."""
-    # Found, not imported: aeon takes seconds to load.
-    aeon = importlib.util.find_spec("aeon")
-    if aeon is None or not aeon.submodule_search_locations:
-        raise BadInput("The demonstration needs aeon: pip install 'lamina[demo]'")
-    return (
-        pathlib.Path(aeon.submodule_search_locations[0])
-        / "datasets"
-        / "data"
-        / DEMO.format(part=part)
-    )
-
-
-def versions():
+def _versions() -> dict[str, str]:
     """Of what computed the result."""
     names = ("lamina", "keras", "numpy", keras.backend.backend())
     found = {"python": platform.python_version(), "backend": keras.backend.backend()}

@@ -21,7 +21,7 @@ def numpy(x):
 
 
 def expected(codes, table, policy, pad=None):
-    """The rule of the documentation, said in NumPy."""
+    """The rule of the documentation, in NumPy."""
     table = np.asarray(table, "float32")
     codes = np.asarray(codes, "int64")
     wrong = (codes < 0) | (codes >= len(table))
@@ -117,7 +117,7 @@ def test_padding_that_the_dtype_cannot_hold_matches_nothing():
     assert np.array_equal(numpy(layer(np.array([255], "uint8"))), LARGE.astype("float32")[[255]])
 
 
-def test_masked_codes_are_not_looked_at():
+def test_masked_codes_are_ignored():
     layer = CodebookDecoder(TABLE, pad_value=0)
     codes, mask = np.array([[1, 999, 0, 2]]), np.array([[True, False, True, True]])
     y = layer(codes, mask=mask)
@@ -203,7 +203,7 @@ class Subclassed(keras.Model):
 
 @pytest.mark.parametrize("fresh_table", [np.zeros_like(TABLE), {"shape": (19, 5)}])
 def test_weights_only_save_and_load_into_a_fresh_subclassed_model(tmp_path, fresh_table):
-    """Into one that is called only after the load: building does not look at the codebook."""
+    """Into one that is called only after the load: building does not read the codebook."""
     codes = np.array([[1, 2, 18]], "int32")
     model, fresh = Subclassed(TABLE), Subclassed(fresh_table)
     want = numpy(model(codes))

@@ -61,7 +61,7 @@ def test_float64_is_float64_throughout(kind, count, rng):
         vectors = numpy(decoder(codes))
     activate = keras.backend.backend() != "jax"
     want = np.tanh(product_of(layer, vectors))
-    # Keras' own tanh rounds to float32 on JAX; ours hands on what it gives, in the right dtype.
+    # Keras' own tanh rounds to float32 on JAX; the layer returns its result in the right dtype.
     check_close(got, want, 1e-14 if activate else 1e-6)
     plain = lamina.CodebookDense(9, decoder, dtype="float64")
     got = numpy(plain(codes))

@@ -59,14 +59,14 @@ def test_companding_equals_audioop_both_ways(law):
     assert layer.encode(samples).tobytes() == encode(samples.tobytes(), 2)
 
 
-def whole_and_in_blocks(layer, differences, split):
+def at_once_and_in_blocks(layer, differences, split):
     """What a delta decoder gives for all at once, and block by block with its state."""
-    whole = numpy(layer(differences))
+    at_once = numpy(layer(differences))
     state, pieces = layer.initial_state(len(differences)), []
     for block in np.split(differences, np.cumsum(split)[:-1], axis=1):
         y, state = layer.step(keras.ops.convert_to_tensor(block), state)
         pieces.append(numpy(y))
-    return whole, np.concatenate(pieces, 1)
+    return at_once, np.concatenate(pieces, 1)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def whole_and_in_blocks(layer, differences, split):
 def test_delta_undoes_differences(order, modulus, split, rng):
     x = rng.integers(0, modulus or 9999, (2, sum(split), 1))
     layer = lamina.DeltaDecoder(order, modulus)
-    whole, blocks = whole_and_in_blocks(layer, layer.encode(x), split)
-    assert np.array_equal(whole, x)
+    at_once, blocks = at_once_and_in_blocks(layer, layer.encode(x), split)
+    assert np.array_equal(at_once, x)
     assert np.array_equal(blocks, x)
 
 
@@ -91,8 +91,8 @@ def test_delta_undoes_differences_for_any_split(order, modulus, split):
     rng = np.random.default_rng(len(split))
     x = rng.integers(0, modulus or 9999, (2, sum(split), 1))
     layer = lamina.DeltaDecoder(order, modulus)
-    whole, blocks = whole_and_in_blocks(layer, layer.encode(x), split)
-    assert np.array_equal(whole, x)
+    at_once, blocks = at_once_and_in_blocks(layer, layer.encode(x), split)
+    assert np.array_equal(at_once, x)
     assert np.array_equal(blocks, x)
 
 

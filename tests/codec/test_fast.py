@@ -6,7 +6,7 @@ import pytest
 
 import lamina
 from lamina._common import is_exporting
-from lamina._common._fast import island
+from lamina._common._fast import xla_compiled
 
 
 @pytest.mark.tensorflow
@@ -18,7 +18,7 @@ def test_changing_lengths_compile_a_bounded_number_of_times():
         shapes.append(tuple(x.shape))
         return keras.ops.cast(x, "int32") * factor
 
-    fast = island(core)
+    fast = xla_compiled(core)
     for length in range(2000):
         x = np.arange(length, dtype="uint8")[:, None]
         if length % 37 == 0 or length > 1990:
@@ -29,7 +29,7 @@ def test_changing_lengths_compile_a_bounded_number_of_times():
 
 @pytest.mark.tensorflow
 def test_many_configurations_are_no_reason_to_warn(caplog):
-    """TensorFlow warns of a function that it traces anew at five calls in a row."""
+    """TensorFlow warns of a function that it traces again at five calls in a row."""
     for bits in range(1, 13):
         lamina.BitUnpack(bits, 8)(np.zeros((3, bits), "uint8"))
     assert "retracing" not in caplog.text
@@ -45,7 +45,7 @@ def test_a_known_length_in_a_graph_is_compiled_as_it_is():
         shapes.append(tuple(x.shape))
         return x + 1
 
-    tf.function(island(core))(tf.zeros((7, 2)))
+    tf.function(xla_compiled(core))(tf.zeros((7, 2)))
     assert shapes == [(7, 2)]
 
 

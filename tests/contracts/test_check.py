@@ -1,14 +1,16 @@
 """What `check` promises beside its verdicts."""
 
+import pathlib
 import random
+import re
 
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
-from lamina import CheckError, check
-from lamina.contracts import CONTRACTS, Traits
+from lamina import CheckError, check, contracts
+from lamina.contracts import CONTRACTS, Traits, probes
 
 X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
 
@@ -79,14 +81,14 @@ def test_the_counter_example_is_small_and_names_the_row():
     assert "declare it or fix it" in result.hint
 
 
-def test_a_known_break_is_expected_and_a_mended_one_is_not():
+def test_a_known_break_is_expected_and_a_fixed_one_is_not():
     known = check(SoftmaxOverBatch, X, expected_failures={"batch.independent": "by design"})
     assert known.ok
     assert known["batch.independent"].status == "expected"
-    mended = check(layers.Dense, X, kwargs={"units": 2}, contracts=["batch.independent"],
+    fixed = check(layers.Dense, X, kwargs={"units": 2}, contracts=["batch.independent"],
                    expected_failures={"batch.independent": "by design"})  # fmt: skip
-    assert not mended.ok
-    assert mended["batch.independent"].status == "unexpected_pass"
+    assert not fixed.ok
+    assert fixed["batch.independent"].status == "unexpected_pass"
 
 
 def test_causes_hide_no_broken_contract():
@@ -115,8 +117,28 @@ def test_an_unknown_contract_is_refused():
         check(layers.Dense, X, kwargs={"units": 2}, contracts=["no.such"])
 
 
-def test_every_contract_says_what_it_asks():
-    assert all(c.ask.__doc__ for c in CONTRACTS.values())
+def test_every_contract_states_its_failure_and_names_what_exists():
+    traits = set(Traits().__dataclass_fields__)
+    for contract in CONTRACTS.values():
+        assert contract.ask.__doc__
+        assert set(contract.follows) <= set(CONTRACTS)
+        assert {contract.excused_by, contract.needs} - {None} <= traits
+
+
+def test_no_contract_is_lost():
+    folder = pathlib.Path(probes.__file__).parent
+    written = [
+        found[1]
+        for path in folder.glob("*.py")
+        for found in re.finditer(r'@contract\(\s*"([^"]+)"', path.read_text())
+    ]
+    assert sorted(CONTRACTS) == sorted(written)
+
+
+def test_probes_share_the_harness_and_nothing_else():
+    root = pathlib.Path(contracts.__file__).parent
+    for path in [*root.glob("harness/*.py"), *root.glob("probes/_[a-z]*.py")]:
+        assert "from lamina.contracts.probes" not in path.read_text(), path
 
 
 class WrongInitializer(keras.initializers.Initializer):

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from lamina.contracts import Report, Result
 from lamina_cli._check import show
 
 LAYERS = """
@@ -81,8 +82,8 @@ def lamina(tmp_path):
 
 
 def test_a_broken_layer_exits_1_and_its_report_is_json_and_junit(lamina, tmp_path):
-    asked = ["--contracts", "batch.*,forward.finite", "--json", "--junit", "out.xml"]
-    code, out, _ = lamina("mine.py:SoftmaxOverBatch", *SAMPLE, *asked)
+    options = ["--contracts", "batch.*,forward.finite", "--json", "--junit", "out.xml"]
+    code, out, _ = lamina("mine.py:SoftmaxOverBatch", *SAMPLE, *options)
     (report,) = json.loads(out)
     assert code == 1
     assert report["broken"] == ["batch.independent"]
@@ -124,9 +125,9 @@ def test_what_cannot_run_exits_2_with_one_error(lamina, target, why):
 @pytest.mark.parametrize(
     ("layer", "why"), [("Hangs", "did not return within 5 s"), ("Dies", r"exit code 3")]
 )
-def test_a_hang_or_a_death_is_told_and_the_next_contract_still_runs(lamina, layer, why):
-    asked = ["--contracts", "forward.finite,infer.pure", "--timeout", "5", "--json"]
-    code, out, _ = lamina(f"mine.py:{layer}", *SAMPLE, *asked)
+def test_a_hang_or_a_death_is_reported_and_the_next_contract_still_runs(lamina, layer, why):
+    options = ["--contracts", "forward.finite,infer.pure", "--timeout", "5", "--json"]
+    code, out, _ = lamina(f"mine.py:{layer}", *SAMPLE, *options)
     found = {r["contract"]: r for r in json.loads(out)[0]["results"]}
     assert code == 1
     assert found["forward.finite"]["status"] == "crashed"
@@ -147,11 +148,11 @@ def test_every_layer_of_a_saved_model_is_checked(lamina, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-def test_backends_run_apart_and_their_outputs_are_compared(lamina):
+def test_backends_run_separately_and_their_outputs_are_compared(lamina):
     pytest.importorskip("jax")
     pytest.importorskip("torch")
-    asked = ["--backends", "tensorflow,jax,torch", "--contracts", "portable.backends", "--json"]
-    code, out, _ = lamina("mine.py:OneBackendDiffers", *SAMPLE, *asked)
+    options = ["--backends", "tensorflow,jax,torch", "--contracts", "portable.backends", "--json"]
+    code, out, _ = lamina("mine.py:OneBackendDiffers", *SAMPLE, *options)
     reports = {r["backend"]: r for r in json.loads(out)}
     assert code == 1
     assert {b: r["ok"] for b, r in reports.items()} == {
@@ -169,25 +170,18 @@ def test_wrong_options_are_refused_before_anything_runs(lamina):
 
 
 def report_of(status, message):
-    result = {"contract": "shape.any_batch", "status": status, "message": message, "seconds": 0.1}
-    return {
-        "target": "Mine",
-        "backend": "torch",
-        "inputs": "float32(3, 4)",
-        "provisional": False,
-        "ok": False,
-        "broken": ["shape.any_batch"],
-        "causes": [{"root": "shape.any_batch", "consequences": []}],
-        "results": [result],
-    }
+    result = Result("shape.any_batch", status, message)
+    return Report("Mine", "torch", "float32(3, 4)", False, [result])
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_table_on_a_terminal_and_plain_lines_elsewhere(capsys, monkeypatch, terminal):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    show(report_of("broken", "it says [bold] and [3, None]"))
+    report = report_of("broken", "it says [bold] and [3, None]")
+    show(report.to_dict(), str(report))
     out = capsys.readouterr().out
     assert ("┃" in out) is terminal
+    assert out.endswith(f"{report}\n")
     assert "[bold]" in out
     assert "[3, None]" in out
 

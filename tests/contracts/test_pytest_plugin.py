@@ -41,7 +41,7 @@ def test_known(layer_check):
 @parametrize_with_checks(
     [(Good, {}, X)], contracts=["batch.independent"], expected_failures=BY_DESIGN
 )
-def test_mended(layer_check):
+def test_fixed(layer_check):
     layer_check()
 """
 
@@ -77,9 +77,9 @@ def test_a_break_fails_with_its_repair(outcome):
 
 
 @pytest.mark.slow
-def test_a_known_break_is_expected_and_a_mended_one_fails(outcome):
+def test_a_known_break_is_expected_and_a_fixed_one_fails(outcome):
     assert "XFAIL test_mine.py::test_known[SoftmaxOverBatch-batch.independent]" in outcome
-    assert "FAILED test_mine.py::test_mended[Good-batch.independent]" in outcome
+    assert "FAILED test_mine.py::test_fixed[Good-batch.independent]" in outcome
     assert "take the entry out" in outcome
 
 

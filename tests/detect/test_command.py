@@ -1,11 +1,14 @@
 """`lamina detect` from the command line."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import lamina
 from lamina_cli._app import app
 from tests.detect.support import pulses
 
@@ -29,9 +32,9 @@ def test_writes_what_it_says(series, tmp_path):
     import pandas as pd
 
     result = run(series, "--out", tmp_path, "--shapes", 20, "--json")
-    told = json.loads(result.stdout)
+    shown = json.loads(result.stdout)
     assert sorted(p.name for p in tmp_path.iterdir()) == FILES
-    assert told == json.loads((tmp_path / "run.json").read_text())
+    assert shown == json.loads((tmp_path / "run.json").read_text())
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     assert list(scores.columns) == ["time", "score_value", "score"] and len(scores) == 3000
     events = pd.read_csv(tmp_path / "events.csv")
@@ -41,6 +44,27 @@ def test_writes_what_it_says(series, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "http" not in page.replace("http://www.w3.org", "") and "<script" not in page
     assert result.stderr == ""
+
+
+def test_version_needs_no_backend():
+    code = (
+        "import sys; from typer.testing import CliRunner; from lamina_cli._app import app\n"
+        "print(CliRunner().invoke(app, ['--version']).output.strip())\n"
+        "print({'keras', 'lamina'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"lamina {lamina.__version__}", "set()"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("lamina det", "detect"), ("lamina detect --sha", "--shapes")],
+)
+def test_the_shell_completes_commands_and_options(typed, completed):
+    line = {"_LAMINA_COMPLETE": "complete_bash", "COMP_WORDS": typed}
+    line["COMP_CWORD"] = str(typed.count(" "))
+    result = CliRunner().invoke(app, [], prog_name="lamina", env=line)
+    assert result.output.split() == [completed]
 
 
 @pytest.mark.slow
@@ -53,23 +77,23 @@ def test_two_runs_with_one_seed_are_equal(series, tmp_path):
 
 def test_demo_finds_the_labelled_event(tmp_path):
     run("--out", tmp_path)
-    verdict = json.loads((tmp_path / "run.json").read_text())["against_annotations"]
-    assert verdict["distance_of_highest_to_nearest_event"] <= 100
+    metrics = json.loads((tmp_path / "run.json").read_text())["against_annotations"]
+    assert metrics["distance_of_highest_to_nearest_event"] <= 100
 
 
 @pytest.mark.slow
 def test_mean_area_under_roc_on_four_records(recordings, tmp_path):
     areas, precisions = [], []
     for record in ("106", "114", "116", "119"):
-        told = json.loads(run(recordings / "mitdb" / record, "--out", tmp_path, "--json").stdout)
-        areas.append(told["against_annotations"]["area_under_roc"])
-        precisions.append(told["against_annotations"]["average_precision"])
+        result = json.loads(run(recordings / "mitdb" / record, "--out", tmp_path, "--json").stdout)
+        areas.append(result["against_annotations"]["area_under_roc"])
+        precisions.append(result["against_annotations"]["average_precision"])
     assert np.mean(areas) >= 0.99 and min(areas) >= 0.97
     assert np.mean(precisions) >= 0.95
 
 
 @pytest.mark.slow
 def test_the_one_ventricular_beat_of_record_100_is_among_the_ten_highest(recordings, tmp_path):
-    told = json.loads(run(recordings / "mitdb" / "100", "--out", tmp_path, "--json").stdout)
-    peaks = [event["peak"] for event in told["highest"][:10]]
+    result = json.loads(run(recordings / "mitdb" / "100", "--out", tmp_path, "--json").stdout)
+    peaks = [event["peak"] for event in result["highest"][:10]]
     assert any(-90 <= peak - 546_792 <= 250 for peak in peaks)

@@ -1,18 +1,17 @@
 """What the detector promises, on recordings made up for it."""
 
+import pathlib
+
 import keras
 import numpy as np
 import pytest
-import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lamina
-from lamina_detect import BadInput, Detector, Recording, find_events, find_threshold, read
-from lamina_detect._density import ShapeDensity
-from lamina_detect._evaluate import area_under_roc, average_precision
-from lamina_detect._scale import find_period, find_rails
-from lamina_detect._shapes import Shapes
+from lamina_detect import BadInput, Detector, Recording, Watch, find_events, find_threshold, read
+from lamina_detect.model import ShapeDensity, Shapes
+from lamina_detect.results import area_under_roc, average_precision
 from tests.detect.support import pulses, write_record
 
 ODD = 47
@@ -57,16 +56,16 @@ def test_streamed_scores_are_the_offline_scores(fitted):
 def test_a_stream_goes_on_from_its_state_within_a_block(fitted):
     detector, x = fitted
     x = x.astype("float32")[None, :, None]
-    whole = detector.score(x[0]).values
+    offline = detector.score(x[0]).values
     stream = detector.stream()
     stream.push(x[:, :5000])
     state = stream.state
     stream.push(x[:, 5000:5100])
     other = detector.stream()
     other.load_state(state)
-    assert np.array_equal(other.push(x[:, 5000:])[0], whole[5000:], equal_nan=True)
+    assert np.array_equal(other.push(x[:, 5000:])[0], offline[5000:], equal_nan=True)
     stream.reset()
-    assert np.array_equal(stream.push(x)[0], whole, equal_nan=True)
+    assert np.array_equal(stream.push(x)[0], offline, equal_nan=True)
 
 
 def test_a_stream_refuses_what_does_not_fit(fitted):
@@ -96,6 +95,53 @@ def test_saved_detector_gives_the_same_scores(fitted, tmp_path):
     assert np.array_equal(loaded.score(x).values, detector.score(x).values)
 
 
+def test_settings_are_read_only_and_the_threshold_is_saved_with_the_model(tmp_path):
+    detector = Detector(shapes=4).fit(pulses(1000))
+    with pytest.raises(TypeError):
+        detector.settings["threshold"] = 3.0
+    assert detector.threshold is None
+    detector.threshold = 3
+    detector.save(tmp_path / "model.keras")
+    assert Detector.load(tmp_path / "model.keras").threshold == 3.0
+    with pytest.raises(BadInput, match="has learned nothing yet"):
+        Detector().threshold = 3.0
+
+
+def test_parts_of_a_period_are_arguments():
+    x = pulses(4000)
+    x[500:530] = 8.0
+    usual = Detector(shapes=4).fit(x)
+    other = Detector(shapes=4, window_of_period=0.3, cutoff_of_period=0.1, gate_clipped=False).fit(
+        x
+    )
+    window, period = other.settings["window"], other.settings["period"]
+    assert window == round(0.3 * period) and period == usual.settings["period"]
+    # The pole of the high-pass: nearer to 1 where the cutoff is lower.
+    sections = [d.scorer.get_layer("highpass").sos[0][4] for d in (usual, other)]
+    assert sections[1] < sections[0] < 0
+    assert np.nanmin(usual.score(x).together[510:520]) == 0
+    assert np.nanmin(other.score(x).together[510:520]) > 0
+    with pytest.raises(BadInput, match="`cutoff_of_period` must be above 0"):
+        Detector(cutoff_of_period=0.0)
+
+
+GOLDEN = pathlib.Path(__file__).with_name("golden") / "0.1"
+
+
+def test_what_the_first_version_saved_gives_its_scores(tmp_path):
+    golden = np.load(GOLDEN / "detector.npz")
+    detector = Detector.load(GOLDEN / "detector.keras")
+    assert detector.threshold == 12.0
+    recording = read(write_record(tmp_path, golden["digital"]))
+    scores, want = detector.score(recording).values, golden["scores"]
+    np.testing.assert_allclose(scores, want, rtol=0, atol=1e-5 * np.nanmax(want))
+    watch = Watch(detector, 64)
+    watch.load(GOLDEN / "watch.state")
+    assert watch.done == 500
+    rest = watch.push(recording.read(500, recording.length))
+    np.testing.assert_allclose(rest, want[500:], rtol=0, atol=1e-5 * np.nanmax(want))
+
+
 def test_one_model_from_stored_bytes_to_scores(tmp_path):
     digital = np.round(400 * np.stack([pulses(odd=(ODD,)), pulses(seed=1)], 1)).astype(int)
     recording = read(write_record(tmp_path, digital))
@@ -104,11 +150,11 @@ def test_one_model_from_stored_bytes_to_scores(tmp_path):
     model = keras.saving.load_model(tmp_path / "model.keras")
     names = [layer.name for layer in model.layers]
     assert "decode" in names and model.inputs[0].dtype == "uint8"
-    raw = recording.read(0, recording.length)[None]
-    whole = keras.ops.convert_to_numpy(model([raw, *recording.packing.calibration()]))[0]
+    raw = recording.frames(0, recording.length)[None]
+    from_bytes = keras.ops.convert_to_numpy(model([raw, *recording.packing.calibration()]))[0]
     scores = detector.score(recording).values
     assert scores.shape == (6000, 3)
-    np.testing.assert_allclose(whole, scores, rtol=0, atol=2e-6 * np.abs(scores).max())
+    np.testing.assert_allclose(from_bytes, scores, rtol=0, atol=2e-6 * np.abs(scores).max())
 
 
 def test_a_gap_is_scored_as_a_gap(fitted):
@@ -175,36 +221,8 @@ def test_threshold_is_not_lifted_by_many_anomalies(rng):
     assert found == pytest.approx(usual, rel=0.1)
 
 
-@pytest.mark.parametrize("period", [24, 90, 300])
-def test_period_is_found_whatever_the_level_and_scale(period):
-    x = 1000 + 7 * pulses(12_000, period)
-    assert abs(find_period(x) - period) <= 1
-
-
-@pytest.mark.parametrize("hidden_by", ["noise", "wander"])
-@pytest.mark.parametrize("sign", [[1], [-1, 1]])
-@pytest.mark.parametrize("period", [60, 150, 300])
-def test_period_is_found_of_uneven_beats(period, sign, hidden_by, rng):
-    """Short beats of any height, now early, now late, each with a second, slower wave."""
-    places = np.cumsum(period * (1 + 0.08 * rng.standard_normal(200)))
-    heights = rng.choice(sign, 200) * rng.uniform(0.7, 1.5, 200)
-    t = np.arange(int(places[-1]))
-    bump = lambda place, width: np.exp(-(((t - place) / width) ** 2))  # noqa: E731
-    x = rng.standard_normal(len(t))
-    x = 0.2 * x if hidden_by == "noise" else 0.03 * np.cumsum(x)
-    for place, height in zip(places, heights, strict=True):
-        x += height * (bump(place, 0.02 * period) + 0.3 * bump(place + 0.3 * period, 0.07 * period))
-    assert find_period(x) == pytest.approx(period, rel=0.1)
-
-
-@pytest.mark.parametrize("memory", [0, 0.5, 0.9])
-def test_noise_has_no_period(memory):
-    noise = np.random.default_rng(0).standard_normal(20_000)
-    assert find_period(scipy.signal.lfilter([1], [1, -memory], noise)) is None
-
-
 def test_without_a_period_the_level_counts(rng, monkeypatch):
-    monkeypatch.setattr("lamina_detect._fit.find_period", lambda x: None)
+    monkeypatch.setattr("lamina_detect.model._fit.find_period", lambda x: None)
     x = 20 + 0.3 * rng.standard_normal(6000)
     x[4000:4300] += 2
     detector = Detector().fit(x)
@@ -221,18 +239,13 @@ def test_with_a_period_the_level_is_wander():
     assert detector.score(x).together[-500:].max() < 2 * detector.score(x).together[:3000].max()
 
 
-def test_a_common_lowest_value_is_no_clipping():
-    x = np.maximum(0, pulses(5000) - 0.5)
-    assert find_rails(x, 10)[0] == -np.inf
-
-
 def test_a_recording_that_does_not_fit_is_refused(fitted):
     detector, x = fitted
     with pytest.raises(BadInput, match="has 2 leads; the model was made for 1"):
         detector.score(np.stack([x, x], 1))
     first = Recording.from_array(x, rate=360.0, units=("mV",))
     detector = Detector(shapes=10).fit(first)
-    with pytest.raises(BadInput, match="128 samples a second; the model was made for 360"):
+    with pytest.raises(BadInput, match="128 samples per second; the model was made for 360"):
         detector.score(Recording.from_array(x, rate=128.0, units=("mV",)))
     with pytest.raises(BadInput, match="is in uV; the model was made for mV"):
         detector.score(Recording.from_array(x, rate=360.0, units=("uV",)))
@@ -263,7 +276,7 @@ def test_density_is_its_equation(rng):
     coordinates = np.concatenate([z, np.full((50, 1), 2, "float32")], 1)[None]
     energy = ((coordinates**2).sum(-1, keepdims=True) + 0.5).astype("float32")
     layer.build([coordinates.shape, energy.shape])
-    layer.learn([Shapes(None, c, share, width, rest)])
+    layer.assign([Shapes(None, c, share, width, rest)])
     got = keras.ops.convert_to_numpy(layer([coordinates, energy]))[0, :, 0]
     z, c = z.astype("float64"), c.astype("float64")
     distance = ((z[:, None] - c) ** 2).sum(-1)

@@ -1,4 +1,4 @@
-"""A disk that is full: one clear line, and what was there before is still whole."""
+"""A disk that is full: one clear line, and what was there before is still complete."""
 
 import pathlib
 
@@ -7,9 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from lamina_cli._app import app
-from lamina_detect import BadInput, Detector
-from lamina_detect._output import whole
-from lamina_detect._watch import Watch
+from lamina_detect import BadInput, Detector, Watch
+from lamina_detect._common import atomic_write
 from tests.detect.support import pulses
 
 SMALL = 4096
@@ -30,7 +29,7 @@ def full_disk(monkeypatch):
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_result_appears_whole_or_not_at_all(tmp_path, full_disk):
+def test_a_result_appears_complete_or_not_at_all(tmp_path, full_disk):
     np.save(tmp_path / "x.npy", pulses(400))
     result = CliRunner().invoke(
         app, ["detect", str(tmp_path / "x.npy"), "--out", str(tmp_path / "out"), "--shapes", "20"]
@@ -44,7 +43,7 @@ def test_a_result_appears_whole_or_not_at_all(tmp_path, full_disk):
 def test_a_saved_model_stays_when_the_next_does_not_fit(tmp_path, detector, full_disk):
     path = pathlib.Path(tmp_path / "model.keras")
     path.write_bytes(b"the one before")
-    with pytest.raises(BadInput, match=r"model\.keras: cannot"), whole(path) as temporary:
+    with pytest.raises(BadInput, match=r"model\.keras: cannot"), atomic_write(path) as temporary:
         detector.save(temporary)
     assert path.read_bytes() == b"the one before"
     assert list(tmp_path.iterdir()) == [path]

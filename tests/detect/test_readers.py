@@ -1,10 +1,15 @@
 """Files to recordings."""
 
+import subprocess
+import sys
+
+import keras
 import numpy as np
 import pytest
 
+import lamina
 import lamina_detect
-from lamina_detect._samples import samples_of
+from lamina_detect.recordings._wfdb import read_wfdb
 from tests.detect.support import pulses, write_record
 
 
@@ -14,22 +19,31 @@ def test_wfdb_samples_equal_the_wfdb_package(tmp_path, channels):
 
     digital = np.random.default_rng(0).integers(-2047, 2048, (1001, channels))
     record = write_record(tmp_path, digital)
-    ours = samples_of(lamina_detect.read(record))(0, 1001)
+    ours = lamina_detect.read(record).read(0, 1001)
     theirs = wfdb.rdrecord(str(record)).p_signal
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_pieces_of_a_record_are_its_samples(tmp_path):
     record = lamina_detect.read(write_record(tmp_path, np.arange(101)[:, None]))
-    read = samples_of(record)
-    whole = read(0, 101)
-    assert np.array_equal(np.concatenate([read(0, 7), read(7, 50), read(50, 101)]), whole)
+    pieces = [record.read(0, 7), record.read(7, 50), record.read(50, 101)]
+    assert np.array_equal(np.concatenate(pieces), record.read(0, 101))
+
+
+def test_stored_bytes_decode_to_the_samples(tmp_path):
+    record = lamina_detect.read(write_record(tmp_path, np.arange(102).reshape(51, 2)))
+    packing = record.packing
+    decoder = lamina.PackedSampleDecoder(packing.format, packing.channels)
+    frames = record.frames(0, record.length)
+    assert frames.dtype == "uint8" and frames.shape[1] == packing.frame_bytes
+    decoded = keras.ops.convert_to_numpy(decoder(frames[None], *packing.calibration()))[0]
+    assert np.array_equal(decoded[: record.length], record.read(0, record.length))
 
 
 def test_invalid_samples_are_nan(tmp_path):
     digital = np.arange(100)[:, None]
     digital[7] = -2048
-    samples = samples_of(lamina_detect.read(write_record(tmp_path, digital)))(0, 100)
+    samples = lamina_detect.read(write_record(tmp_path, digital)).read(0, 100)
     assert np.flatnonzero(np.isnan(samples[:, 0])).tolist() == [7]
 
 
@@ -80,14 +94,13 @@ def write_differences(folder, samples):
 
 
 @pytest.mark.parametrize("piece", [7, 64, 1 << 20])
-def test_differences_and_several_files_are_read_at_any_place(tmp_path, monkeypatch, piece, rng):
-    monkeypatch.setattr("lamina_detect._wfdb_files.PIECE", piece)
+def test_differences_and_several_files_are_read_at_any_place(tmp_path, piece, rng):
     samples = 50 + np.cumsum(rng.integers(-9, 10, (101, 3)), axis=0)
-    record = lamina_detect.read(write_differences(tmp_path, samples))
-    read = samples_of(record)
+    record = read_wfdb(write_differences(tmp_path, samples), piece=piece)
     assert record.leads == ("lead0", "lead1", "lead2")
     for start, stop in [(0, 101), (0, 1), (63, 65), (40, 90), (100, 101)]:
-        np.testing.assert_allclose(read(start, stop), samples[start:stop] / 10, rtol=1e-6)
+        got = record.read(start, stop)
+        np.testing.assert_allclose(got, samples[start:stop] / 10, rtol=1e-6)
 
 
 def test_differences_are_detected_in(tmp_path):
@@ -106,7 +119,8 @@ def test_other_storage_formats_equal_the_wfdb_package(recordings, name):
     path = recordings / "wfdb-formats" / name
     record = lamina_detect.read(path)
     theirs = wfdb.rdrecord(str(path)).p_signal
-    np.testing.assert_allclose(samples_of(record)(0, record.length), theirs, rtol=1e-6, atol=1e-6)
+    ours = record.read(0, record.length)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
 
 
 def test_parquet_and_npy_give_what_csv_gives(tmp_path):
@@ -120,3 +134,22 @@ def test_parquet_and_npy_give_what_csv_gives(tmp_path):
     assert csv.leads == parquet.leads == ("a", "b")
     for other in (parquet, npy):
         assert np.array_equal(csv.read(0, 3), other.read(0, 3), equal_nan=True)
+
+
+def test_other_files_than_bytes_are_read_without_keras(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n3,4\n")
+    code = (
+        "import sys, lamina_detect, lamina_detect.recordings, lamina_detect.results\n"
+        "print(lamina_detect.read(sys.argv[1]).read(0, 2).tolist())\n"
+        "print({'keras', 'lamina', 'lamina_detect.model'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "x.csv")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["[[1.0, 2.0], [3.0, 4.0]]", "set()"]
+
+
+def test_every_public_name_is_there():
+    for name in lamina_detect.__all__:
+        assert name in dir(lamina_detect) and getattr(lamina_detect, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = lamina_detect.nothing

@@ -19,7 +19,7 @@ def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.keras"
     detector = Detector(shapes=20).fit(pulses(3000, odd=(20,)))
     # Between the usual beats' scores, at most 11, and the odd beat's 17.
-    detector.settings["threshold"] = 14.0
+    detector.threshold = 14.0
     detector.save(path)
     return path
 
@@ -29,28 +29,28 @@ def lines_of(x):
 
 
 def run(model, lines, state=None, block=64):
-    told = []
-    watch(model, lines, told.append, state, block=block)
-    return [json.loads(line) for line in "".join(told).splitlines()]
+    written = []
+    watch(model, lines, written.append, state, block=block)
+    return [json.loads(line) for line in "".join(written).splitlines()]
 
 
-def scores_of(told):
-    return {t["sample"]: t["score"] for t in told if "score" in t}
+def scores_of(messages):
+    return {m["sample"]: m["score"] for m in messages if "score" in m}
 
 
 def test_watched_scores_are_the_offline_scores(model):
     x = pulses(3000, odd=(20,)).astype("float32")
     detector = Detector.load(model)
-    told = run(model, lines_of(x), block=4096)
-    watched = np.array(list(scores_of(told).values()), "float32")
+    messages = run(model, lines_of(x), block=4096)
+    watched = np.array(list(scores_of(messages).values()), "float32")
     assert np.array_equal(watched, detector.score(x).together)
-    alarms = [t["sample"] for t in told if t.get("alarm")]
+    alarms = [t["sample"] for t in messages if t.get("alarm")]
     assert alarms and all(20 * 90 <= sample < 23 * 90 for sample in alarms)
 
 
 def test_started_again_it_goes_on_bit_equal(model, tmp_path):
     lines = lines_of(pulses(1000))
-    whole = scores_of(run(model, lines))
+    unbroken = scores_of(run(model, lines))
     state = tmp_path / "state"
     first = run(model, lines[:500], state)
     acknowledged = [t["ack"] for t in first if "ack" in t]
@@ -58,38 +58,38 @@ def test_started_again_it_goes_on_bit_equal(model, tmp_path):
     assert acknowledged[0] == 0 and acknowledged[-1] == 500
     again = run(model, lines[500:], state)
     assert again[0] == {"ack": 500}
-    assert {**scores_of(first), **scores_of(again)} == whole
-    assert scores_of(again) == {k: v for k, v in whole.items() if k >= 500}
+    assert {**scores_of(first), **scores_of(again)} == unbroken
+    assert scores_of(again) == {k: v for k, v in unbroken.items() if k >= 500}
 
 
-def test_samples_that_come_slowly_are_told_and_acknowledged_at_once(model, tmp_path):
-    told, samples = [], lines_of(pulses(200))
+def test_samples_that_come_slowly_are_scored_and_acknowledged_at_once(model, tmp_path):
+    messages, samples = [], lines_of(pulses(200))
 
     def trickle():
         yield from samples[:100]
-        wait_for(lambda: sum("score" in line for line in told) >= 100)
+        wait_for(lambda: sum("score" in line for line in messages) >= 100)
         yield from samples[100:]
 
     def wait_for(condition):
         until = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < until, "nothing was told while no sample came"
+            assert time.monotonic() < until, "nothing was written while no sample came"
             time.sleep(0.01)
 
     def write(text):
-        told.extend(json.loads(line) for line in text.splitlines())
+        messages.extend(json.loads(line) for line in text.splitlines())
 
     watch(model, trickle(), write, tmp_path / "state", block=64)
-    assert [t["sample"] for t in told if "score" in t] == list(range(200))
-    before = [t["sample"] for t in told[: told.index({"ack": 100})] if "score" in t]
+    assert [t["sample"] for t in messages if "score" in t] == list(range(200))
+    before = [t["sample"] for t in messages[: messages.index({"ack": 100})] if "score" in t]
     assert max(before) == 99
 
 
 def test_a_gap_has_no_score(model):
     lines = lines_of(pulses(600))
     lines[500] = "\n"
-    told = run(model, lines)
-    assert told[500]["score"] is not None and told[501]["score"] is None
+    messages = run(model, lines)
+    assert messages[500]["score"] is not None and messages[501]["score"] is None
 
 
 def test_a_state_of_another_model_is_refused(model, tmp_path):
@@ -116,8 +116,8 @@ def test_a_line_that_is_no_sample_is_refused(model, line, reason):
 @pytest.mark.long
 def test_killed_at_any_moment_it_goes_on_bit_equal(model, tmp_path):
     lines = lines_of(pulses(20_000))
-    whole = scores_of(run(model, lines))
-    state, told, start = tmp_path / "state", {}, 0
+    unbroken = scores_of(run(model, lines))
+    state, seen, start = tmp_path / "state", {}, 0
     for kill_after in (500, 3000, 9000, None):
         command = [sys.executable, "-m", "lamina_cli", "watch", str(model)]
         command += ["--state", str(state), "--block", "64"]
@@ -133,5 +133,5 @@ def test_killed_at_any_moment_it_goes_on_bit_equal(model, tmp_path):
                 got = json.loads(line)
                 start = got.get("ack", start)
                 if "score" in got:
-                    assert told.setdefault(got["sample"], got["score"]) == got["score"]
-    assert told == whole
+                    assert seen.setdefault(got["sample"], got["score"]) == got["score"]
+    assert seen == unbroken

@@ -144,6 +144,25 @@ def test_saved_model_holds_the_step(rng, tmp_path):
     all_close(step(x0=tf.constant(x), s0=past)["y0"].numpy(), model(x).numpy(), 1e-5)
 
 
+def test_the_writer_and_the_reader_of_a_step_have_the_same_names(rng):
+    # Neither package imports the other: this holds the file's names together.
+    from lamina.streaming import _export
+    from lamina.streaming._plan import Plan
+    from lamina_edge import _runtimes
+
+    assert _export.NOTE == _runtimes.NOTE
+    gru = layers.GRU(2, return_sequences=True)
+    masked, strided = stack(lamina.LagDense(3, (0, 2)), gru), STRIDED["twice"]()
+    for model in (masked, strided):
+        step = _export._Step(model, Plan(model))
+        note = json.loads(step.note())
+        for with_masks in (False, True):
+            specs = step.specs(with_masks)
+            assert [s.name for s in specs] == _runtimes.input_names(note, with_masks)
+            tensors = [np.zeros([n or 1 for n in s.shape], s.dtype) for s in specs]
+            assert list(step.run(with_masks, tensors)) == _runtimes.output_names(note)
+
+
 def test_a_failed_export_leaves_no_file(tmp_path):
     stream = lamina.Stream(residual())
     with pytest.raises(ValueError, match="`format` must be one of"):

@@ -1,4 +1,4 @@
-"""The examples run and show what they say."""
+"""The examples run and give the results that they report."""
 
 import pytest
 
@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.long, pytest.mark.tensorflow]
 
 @pytest.mark.timeout(600)
 def test_vqvae_on_photographs_uses_its_codes(tmp_path):
-    """Whole, as it is documented: in half the epochs the encoder has not spread yet."""
+    """With all its epochs: after half of them the encoder has not spread yet."""
     results = vqvae_images.main(epochs=8, out=tmp_path)
     assert (tmp_path / "vqvae_images.png").stat().st_size > 10_000
     assert results["lamina"][1] > 0.9 and results["naive"][1] < 0.6

@@ -61,7 +61,7 @@ def test_without_memory_a_step_is_one_of_lloyds(rng):
     layer = VectorQuantizer(10, start=table, decay=0.0, revive_below=0)
     layer(x, training=True)
     lloyd = KMeans(10, init=table, n_init=1, max_iter=1, tol=0)
-    with warnings.catch_warnings(action="ignore"):  # It says that one step is few.
+    with warnings.catch_warnings(action="ignore"):  # Of a fit that has not converged.
         lloyd.fit(x)
     np.testing.assert_allclose(to_numpy(layer.codebook), lloyd.cluster_centers_, atol=1e-5)
 

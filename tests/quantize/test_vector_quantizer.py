@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 
 from lamina import VectorQuantizer
 from lamina._common import to_numpy
-from lamina._common._fast import whole
+from lamina._common._fast import jit_compiled
 from lamina.quantize._nearest import nearest
 
 POLICIES = ["float32", "float64", "mixed_bfloat16", "float16"]
@@ -63,7 +63,7 @@ def test_codes_are_those_of_brute_force_also_in_blocks(metric, rng):
     layer = VectorQuantizer(50, metric=metric, start=table)
     assert np.array_equal(to_numpy(layer.encode(x)), expected)
     vectors, rows = map(ops.convert_to_tensor, (x.reshape(-1, 6), table))
-    blocks = to_numpy(whole(nearest)(vectors, rows, metric, 7))
+    blocks = to_numpy(jit_compiled(nearest)(vectors, rows, metric, 7))
     assert np.array_equal(blocks.reshape(4, 25), expected)
 
 

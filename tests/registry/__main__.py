@@ -3,7 +3,7 @@
 tests/golden/<version>/<row>     .keras, .npz: models of this version, with inputs and outputs: a
                                  later one must load them. Only the missing ones are written.
 docs/layers.md                   the table of layers
-docs/api.md                      every public name, for the documentation site
+docs/reference, contracts.md     see tests/registry/reference.py
 """
 
 import pathlib
@@ -14,12 +14,13 @@ import numpy as np
 
 import lamina
 from tests.registry import ROWS, case
+from tests.registry.reference import pages
 from tests.support import as_list, functional_model, to_numpy_tree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / lamina.__version__.rpartition(".")[0]  # 0.1.3: in 0.1
 TABLE = ROOT / "docs" / "layers.md"
-API = ROOT / "docs" / "api.md"
+DOCS = ROOT / "docs"
 
 
 def file_of(row):
@@ -68,27 +69,14 @@ def table():
     return "\n".join(lines) + "\n"
 
 
-def api():
-    """One mkdocstrings entry for each public name, family by family; aliases by their class."""
-    families = {}
-    for name in lamina.__all__:
-        value = getattr(lamina, name)
-        if getattr(value, "__name__", None) == name:
-            families.setdefault(value.__module__.split(".")[1], []).append(name)
-    lines = ["# API", "", "Made by `python -m tests.registry`."]
-    for family in sorted(families):
-        lines += ["", f"## {family}"]
-        for name in sorted(families[family]):
-            lines += ["", f"::: lamina.{name}"]
-    return "\n".join(lines) + "\n"
-
-
 def main():
     GOLDEN.mkdir(parents=True, exist_ok=True)
     for row in ROWS:
         write_golden(row)
     TABLE.write_text(table())
-    API.write_text(api())
+    for path, text in pages().items():
+        (DOCS / path).parent.mkdir(exist_ok=True)
+        (DOCS / path).write_text(text)
 
 
 if __name__ == "__main__":

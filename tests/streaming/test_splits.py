@@ -148,7 +148,7 @@ def turned(v, start):
     return np.roll(v, -start, axis=1)
 
 
-def assert_rows_start_anew(model, x, split, reset, mask=None):
+def assert_rows_start_again(model, x, split, reset, mask=None):
     """Each piece of a row between resets is what the model gives for it alone."""
     batch, time = reset.shape
     with arithmetic():
@@ -171,20 +171,20 @@ def assert_rows_start_anew(model, x, split, reset, mask=None):
 
 
 @pytest.mark.parametrize("name", ["residual", "gru"])
-def test_rows_start_anew_where_reset_says(name, rng):
+def test_rows_start_again_where_reset_says(name, rng):
     model = randomise(EVERY_SAMPLE[name](), rng)
     reset = rng.random((2, 9)) > 0.75
-    assert_rows_start_anew(model, inputs_of(model, rng, 2, 9), (4, 0, 5), reset)
+    assert_rows_start_again(model, inputs_of(model, rng, 2, 9), (4, 0, 5), reset)
 
 
 @pytest.mark.slow
 @settings(max_examples=8)
 @given(name=st.sampled_from(sorted(EVERY_SAMPLE)), seed=st.integers(0, 99))
-def test_rows_of_any_model_start_anew_where_reset_says(name, seed):
+def test_rows_of_any_model_start_again_where_reset_says(name, seed):
     rng = np.random.default_rng(seed)
     model = randomise(EVERY_SAMPLE[name](), rng)
     reset = rng.random((2, 9)) > 0.75
-    assert_rows_start_anew(model, inputs_of(model, rng, 2, 9), (4, 0, 5), reset)
+    assert_rows_start_again(model, inputs_of(model, rng, 2, 9), (4, 0, 5), reset)
 
 
 def random_block(draw, x):
@@ -209,7 +209,7 @@ def random_block(draw, x):
 
 
 def random_case(draw, depth):
-    """A random model, inputs, and marks of what is missing and where rows start anew."""
+    """A random model, inputs, and marks of what is missing and where rows start again."""
     rng = np.random.default_rng(draw(st.integers(0, 9999)))
     start = x = keras.Input((None, 3))
     for _ in range(draw(st.integers(1, depth))):
@@ -224,14 +224,14 @@ def random_case(draw, depth):
 @settings(max_examples=3)  # the next test has many more
 @given(data=st.data())
 def test_random_models_stream_with_masks_and_resets(data):
-    assert_rows_start_anew(*random_case(data.draw, depth=4))
+    assert_rows_start_again(*random_case(data.draw, depth=4))
 
 
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(data=st.data())
 def test_many_random_models_stream_with_masks_and_resets(data):
-    assert_rows_start_anew(*random_case(data.draw, depth=6))
+    assert_rows_start_again(*random_case(data.draw, depth=6))
 
 
 def test_the_same_split_gives_the_same_bits(rng):

@@ -113,10 +113,10 @@ def test_reset_of_some_rows_leaves_the_others(rng):
     assert not stream.state[key][1].any()
 
 
-def test_rows_of_a_strided_stream_start_anew_together(rng):
+def test_rows_of_a_strided_stream_start_again_together(rng):
     stream = lamina.Stream(STRIDED["strided"](), 2)
     stream.push(np.zeros((2, 3, 4), "float32"))
-    with pytest.raises(ValueError, match="Some rows cannot start anew here"):
+    with pytest.raises(ValueError, match="Some rows cannot start again here"):
         stream.reset([0])
 
 

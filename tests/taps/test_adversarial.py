@@ -1,4 +1,4 @@
-"""`Adversarial`: who moves whom, penalties, and a mixture learnt whole."""
+"""`Adversarial`: which loss moves which network, penalties, and a mixture with all its modes."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What cannot be tapped says why, with the path, the nearest names and the way out."""
+"""What cannot be tapped is refused with the path, the reason, the nearest names and the repair."""
 
 import keras
 import numpy as np

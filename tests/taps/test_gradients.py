@@ -73,8 +73,8 @@ def test_tap_gradients_are_finite_differences(float64, rng):
         value = ops.convert_to_numpy(values[key])
 
         def score(v, key=key):
-            put = ops.convert_to_tensor(v, "float64")
-            with capture(model, (), modify={key: lambda _: put}):
+            replacement = ops.convert_to_tensor(v, "float64")
+            with capture(model, (), modify={key: lambda _: replacement}):
                 return number(ops.sum(model(x)[:, 0] ** 2))
 
         np.testing.assert_allclose(

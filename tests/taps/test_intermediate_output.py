@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import lamina
 from lamina import IntermediateOutput, IntermediateOutputLayer
 from tests.support import to_numpy_tree
 
@@ -14,7 +15,7 @@ POLICIES = ["float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16",
 def mask_of(x):
     mask = getattr(x, "_keras_mask", None)
     if mask is None and keras.backend.backend() == "jax":
-        # JAX arrays carry no attributes: ask a layer what it sees.
+        # JAX arrays carry no attributes: a layer reports the mask that it gets.
         seen = []
 
         class Look(keras.layers.Layer):
@@ -226,3 +227,11 @@ def run_exported(kind, path, x):
 def test_what_is_not_a_layer_is_refused(wrong):
     with pytest.raises(TypeError, match="must be a Keras layer"):
         IntermediateOutput(wrong)
+
+
+def test_a_stream_refuses_it_with_the_repair_for_it():
+    """The families do not import each other: `Stream` knows the layer by its registered name."""
+    inputs = keras.Input((8, 4))
+    model = keras.Model(inputs, IntermediateOutput(keras.layers.Dense(4))(inputs)[0])
+    with pytest.raises(ValueError, match="Make both outputs of the model"):
+        lamina.Stream(model)

@@ -247,5 +247,5 @@ def test_bad_delays_are_refused(steps):
 
 
 def test_bad_initial_is_refused():
-    with pytest.raises(ValueError, match="`initial` says"):
+    with pytest.raises(ValueError, match="`initial` must be"):
         Biquad(sos_of(0.5), initial="mean")

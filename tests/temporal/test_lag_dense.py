@@ -247,7 +247,7 @@ def test_bad_units_are_refused(units):
 
 
 def test_bad_initial_is_refused():
-    with pytest.raises(ValueError, match="`initial` says"):
+    with pytest.raises(ValueError, match="`initial` must be"):
         LagDense(2, (0, 1), initial="reflect")
 
 

@@ -11,6 +11,7 @@ from lamina._common._checks import (
     number,
     positive_integer,
     received,
+    received_text,
 )
 from lamina._common._gradient import gradient
 from lamina._common._registration import register
@@ -36,6 +37,7 @@ __all__ = [
     "number",
     "positive_integer",
     "received",
+    "received_text",
     "register",
     "replicas",
     "sum_over_replicas",

@@ -1,22 +1,24 @@
-"""What only the backend can say: can a value be looked at, is this trace made for an export."""
+"""What the backend alone knows: has a value been computed yet, is this trace made for an export."""
 
 import sys
+from collections.abc import Callable
 
 import keras
 from keras import ops
 
-# Modules that trace a model in order to hand it to another runtime.
+from lamina._common._types import Array
+
+# Modules that trace a model for another runtime.
 _EXPORTERS = (
     keras.export.ExportArchive.__module__.rpartition(".")[0],
     "tensorflow.lite",
     "tensorflow.python.saved_model",
     "tf2onnx",
-    "lamina.streaming._export",
 )
 
 
-def is_concrete(x):
-    """Can the values of `x` be looked at now: neither symbolic nor traced?"""
+def is_concrete(x: Array) -> bool:
+    """Are the values of `x` known now: neither symbolic nor traced?"""
     if isinstance(x, keras.KerasTensor):
         return False
     backend = keras.backend.backend()
@@ -25,30 +27,30 @@ def is_concrete(x):
 
         return tf.executing_eagerly() and hasattr(x, "numpy")
     if backend == "jax":
-        import jax
+        from jax.core import Tracer
 
-        return not isinstance(x, jax.core.Tracer)
+        return not isinstance(x, Tracer)
     import torch
 
     return not (torch.compiler.is_compiling() or x.device.type == "meta")
 
 
-def branch(predicate, yes, no):
+def branch(predicate: Array, yes: Callable[[], Array], no: Callable[[], Array]) -> Array:
     """`yes()` where the boolean scalar `predicate` is true, else `no()`.
 
-    Where it can be looked at, only the branch that is taken runs: an eager `ops.cond` compiles both
-    anew at every call on JAX.
+    Where its value is known, only the branch that is taken runs: an eager `ops.cond` compiles both
+    again at every call on JAX.
     """
     if is_concrete(predicate):
         return yes() if bool(predicate) else no()
     return ops.cond(predicate, yes, no)
 
 
-def is_exporting():
+def is_exporting() -> bool:
     """Is this trace made for another runtime, where backend-specific fast paths must step aside?
 
-    Keras says so nowhere in public, and `tf2onnx` cannot read a compiled function. Looked up while
-    tracing only, so it costs nothing when the model runs.
+    Keras has no public function for it, and `tf2onnx` cannot read a compiled function. Looked up
+    while tracing only, so it costs nothing when the model runs.
     """
     frame = sys._getframe(1)
     while frame is not None:

@@ -9,7 +9,12 @@ from typing import Any
 def received(name: str, value: object, **more: object) -> str:
     """The closing sentence of every error about an argument."""
     pairs = [f"{name}={value!r}", *(f"{other}={given!r}" for other, given in more.items())]
-    return f"Received: {', '.join(pairs)}"
+    return received_text(", ".join(pairs))
+
+
+def received_text(text: str) -> str:
+    """The same where a name and a value do not say it: "29 bytes"."""
+    return f"Received: {text}"
 
 
 def invalid(name: str, wanted: str, value: object) -> ValueError:
@@ -25,7 +30,7 @@ def is_integer(value: object) -> bool:
 def integer(
     name: str, value: Any, meaning: str, low: int | None = None, high: int | None = None
 ) -> int:
-    """`value` as a plain int within `low..high`, or a ValueError that says what `name` means."""
+    """`value` as a plain int within `low..high`, or a ValueError with what `name` means."""
     below = low is not None and is_integer(value) and value < low
     above = high is not None and is_integer(value) and value > high
     if not is_integer(value) or below or above:
@@ -34,19 +39,20 @@ def integer(
 
 
 def positive_integer(name: str, value: Any, meaning: str) -> int:
-    """`value` as a plain int of at least 1, or a ValueError that says what `name` means."""
+    """`value` as a plain int of at least 1, or a ValueError with what `name` means."""
     return integer(name, value, meaning, low=1)
 
 
 def number(
     name: str, value: Any, meaning: str, low: float | None = None, high: float | None = None
 ) -> float:
-    """`value` as a finite float within `low..high`, or a ValueError that says what `name` means."""
+    """`value` as a finite float within `low..high`, or a ValueError with what `name` means."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    fits = real and math.isfinite(value)
-    if not fits or (low is not None and value < low) or (high is not None and value > high):
+    given = float(value) if real else math.nan
+    below, above = low is not None and given < low, high is not None and given > high
+    if not math.isfinite(given) or below or above:
         raise invalid(name, f"{meaning}{_limits(low, high)}", value)
-    return float(value)
+    return given
 
 
 def choice(name: str, value: Any, choices: Iterable[Any]) -> Any:

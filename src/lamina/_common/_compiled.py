@@ -1,10 +1,20 @@
-"""A function of tensors, compiled by the backend, that reads its variables anew at each call."""
+"""A function of tensors, compiled by the backend, that reads its variables again at each call."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import tree
 
+from lamina._common._types import Array, Tree
 
-def compiled(function, variables, specs, jit_compile=False):
+
+def compiled(
+    function: Callable[..., Tree],
+    variables: Sequence[keras.Variable],
+    specs: Tree,
+    jit_compile: bool = False,
+) -> Callable[..., Tree]:
     """`function(*args)` compiled; `specs`: KerasTensors in the structure of `args`.
 
     `jit_compile`: by XLA, which JAX always does.
@@ -23,7 +33,7 @@ def compiled(function, variables, specs, jit_compile=False):
     return function
 
 
-def _graph(function, specs, jit_compile):
+def _graph(function: Callable[..., Tree], specs: Tree, jit_compile: bool) -> Callable[..., Tree]:
     import tensorflow as tf
 
     signature = tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), specs)
@@ -32,11 +42,11 @@ def _graph(function, specs, jit_compile):
     return graph if jit_compile else graph.get_concrete_function()
 
 
-def _jit(function, variables):
+def _jit(function: Callable[..., Tree], variables: Sequence[keras.Variable]) -> Callable[..., Tree]:
     import jax
 
     @jax.jit
-    def run(values, *args):
+    def run(values: list[Array], *args: Any) -> Tree:
         # Weights are arguments: a jitted function would keep what they were when it was traced.
         with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
             return function(*args)

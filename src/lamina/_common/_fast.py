@@ -1,18 +1,24 @@
-"""Backend-specific fast paths, each beside the plain path that it equals."""
+"""Backend-specific paths, each beside the plain one that it equals: faster, or in the precision of
+the inputs where Keras' own operation has less.
+"""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from lamina._common._backend import is_exporting
+from lamina._common._types import Array
 
-# Four sizes to an octave: at most a quarter more rows than asked for, and few compilations.
+# Four sizes to an octave, from 256 rows to more than memory holds: at most a quarter more rows than
+# needed, and few compilations.
 _SIZES = [quarters << shift for shift in range(6, 28) for quarters in (4, 5, 6, 7)]
 
 
-def take_rows(table, index):
+def take_rows(table: Array, index: Array) -> Array:
     """`table[index]`; `index` is known to lie inside the table.
 
     `ops.take` wraps negative indices first, a pass that these indices do not need.
@@ -24,7 +30,7 @@ def take_rows(table, index):
     return ops.take(table, index, axis=0)
 
 
-def to_end(index, wrong, size):
+def to_end(index: Array, wrong: Array, size: int) -> Array:
     """int32 `index` with `size` where it is `wrong`: outside `0 .. size - 1`."""
     if keras.backend.backend() != "tensorflow" or is_exporting():
         return ops.where(wrong, size, index)
@@ -34,7 +40,7 @@ def to_end(index, wrong, size):
     return tf.bitcast(tf.minimum(tf.bitcast(index, "uint32"), size), "int32")
 
 
-def product(rows, matrix):
+def product(rows: Array, matrix: Array) -> Array:
     """`rows` `(..., n, i)` times `matrix` `(i, j)` or one for each, in their own precision."""
     if keras.backend.backend() == "torch":
         import torch
@@ -44,7 +50,14 @@ def product(rows, matrix):
     return ops.matmul(rows, matrix)
 
 
-def largest(x):
+def tanh(x: Array) -> Array:
+    """tanh of `x` in its own precision, to an absolute error of one rounding of 1."""
+    # Keras' own gives float32 for float64 on JAX; its sigmoid does not.
+    rising: Array = ops.sigmoid(2 * x)
+    return 2 * rising - 1
+
+
+def largest(x: Array) -> Array:
     """int32 index of the largest number of each row, the first one on a tie.
 
     Keras' `argmax` on TensorFlow looks at the bits of zeros, for which LiteRT and ONNX have no
@@ -57,7 +70,7 @@ def largest(x):
     return ops.cast(ops.argmax(x, axis=-1), "int32")
 
 
-def add_bias(y, bias):
+def add_bias(y: Array, bias: Array) -> Array:
     """`y + bias`. TensorFlow joins its own operation with the product before it."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -66,42 +79,88 @@ def add_bias(y, bias):
     return ops.add(y, bias)
 
 
-def causal_convolution(x, kernel, bias=None):
+def causal_convolution(x: Array, kernel: Array, bias: Array | None = None) -> Array | None:
     """`x` `(batch, time, features)`, zeros before it, filtered by `kernel` `(steps, features,
     columns)`, the oldest step first, and `bias`; None where there is nothing faster than to join
     zeros and `x`.
     """
-    if keras.backend.backend() != "tensorflow" or x.shape[1] == 0 or is_exporting():
+    if keras.backend.backend() != "tensorflow" or 0 in x.shape or is_exporting():
         return None
     import tensorflow as tf
 
-    # The padding inside the convolution: no copy of `x`. Only the flat one takes it on one side.
-    padding = [[0, 0], [0, 0], [kernel.shape[0] - 1, 0], [0, 0]]
-    y = tf.nn.conv2d(x[:, None], kernel[None], 1, padding)
-    # Before the axis is dropped: TensorFlow joins the two operations.
-    return tf.squeeze(y if bias is None else tf.nn.bias_add(y, bias), 1)
+    def filtered() -> Array:
+        # The padding inside the convolution: no copy of `x`. Only the flat one takes it on one
+        # side.
+        padding: Any = [[0, 0], [0, 0], [kernel.shape[0] - 1, 0], [0, 0]]
+        y = tf.nn.conv2d(x[:, None], kernel[None], 1, padding)
+        # Before the axis is dropped: TensorFlow joins the two operations.
+        return tf.squeeze(y if bias is None else tf.nn.bias_add(y, bias), 1)
+
+    return _unless_empty(filtered, x, 0, kernel.shape[2])
 
 
-def island(core):
+def convolution(x: Array, kernel: Array) -> Array:
+    """`x` `(batch, time, features)` filtered by `kernel` `(steps, features, columns)` wherever the
+    kernel fits; batch and outputs may be none.
+    """
+
+    def filtered() -> Array:
+        return ops.conv(x, kernel, padding="valid")
+
+    return _unless_empty(filtered, x, kernel.shape[0] - 1, kernel.shape[2])
+
+
+def depthwise_convolution(x: Array, kernel: Array) -> Array:
+    """As `convolution`, each feature by itself: `kernel` `(steps, features, 1)`."""
+
+    def filtered() -> Array:
+        return ops.depthwise_conv(x, kernel, padding="valid")
+
+    return _unless_empty(filtered, x, kernel.shape[0] - 1, kernel.shape[1])
+
+
+def _unless_empty(filtered: Callable[[], Array], x: Array, fewer: int, columns: int) -> Array:
+    """`filtered()`, `fewer` steps than `x` and so many columns; zeros where it would be empty.
+
+    TensorFlow's convolution by oneDNN, which it uses where the processor has AVX512, gives the
+    shape of its input there.
+    """
+    if keras.backend.backend() != "tensorflow" or is_exporting():
+        return filtered()
+    import tensorflow as tf
+
+    batch, time = ops.shape(x)[:2]
+    steps = time - fewer
+
+    def nothing() -> Array:
+        return tf.zeros((batch, steps, columns), x.dtype)
+
+    some = batch * steps > 0
+    if isinstance(some, bool):
+        return filtered() if some else nothing()
+    return tf.cond(some, filtered, nothing)
+
+
+def xla_compiled(core: Callable[..., Array]) -> Callable[..., Array]:
     """`core(rows, *others)` compiled by XLA inside any TensorFlow graph.
 
     `core` treats every row (entry of axis 0) by itself and gives one row for each; what
     else it takes is the same for all rows, and compiled in where it is a Python value. On JAX it
-    is compiled too, see `whole`; on PyTorch and in exports it runs as it is.
+    is compiled too, see `jit_compiled`; on PyTorch and in exports it runs as it is.
 
-    XLA compiles anew for each number of rows. One that only the running graph knows is rounded up
+    XLA compiles again for each number of rows. One that only the running graph knows is rounded up
     to one of a few sizes (4 to an octave); the rows added are cut off again, which copies nothing.
     """
     compiled = {}
-    plain = whole(core)
+    plain = jit_compiled(core)
 
     @functools.wraps(core)
-    def run(x, *others):
+    def run(x: Array, *others: Any) -> Array:
         if keras.backend.backend() != "tensorflow" or is_exporting():
             return plain(x, *others)
         import tensorflow as tf
 
-        # One for each configuration: TensorFlow warns where one function is often traced anew. It
+        # One for each configuration: TensorFlow warns where one function is often traced again. It
         # counts by the code, which a partial function does not show.
         kind = (x.dtype, *x.shape[1:], *map(_kind, keras.tree.flatten(others)))
         if kind not in compiled:
@@ -118,8 +177,8 @@ def island(core):
     return run
 
 
-def whole(core):
-    """`core(*args)` compiled whole on JAX, which compiles every operation of eager code by itself.
+def jit_compiled(core: Callable[..., Any]) -> Callable[..., Any]:
+    """`core(*args)` as one jitted function on JAX, which otherwise compiles each eager operation.
 
     What is not made of tensors is compiled in, and must be hashable; it must not own weights.
     Other backends run it as it is.
@@ -127,7 +186,7 @@ def whole(core):
     compiled = {}
 
     @functools.wraps(core)
-    def run(*args):
+    def run(*args: Any) -> Any:
         if keras.backend.backend() != "jax":
             return core(*args)
         import jax
@@ -141,9 +200,9 @@ def whole(core):
     return run
 
 
-def _kind(x):
+def _kind(x: Any) -> Any:
     return (tuple(x.shape), x.dtype) if hasattr(x, "shape") else x
 
 
-def _any_is(kinds, x):
+def _any_is(kinds: tuple[type, ...], x: Any) -> bool:
     return any(isinstance(leaf, kinds) for leaf in keras.tree.flatten(x))

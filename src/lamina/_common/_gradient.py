@@ -1,10 +1,15 @@
 """The gradient of a function by the backend that runs: Keras has no vector-Jacobian product."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
+from lamina._common._checks import received
+from lamina._common._types import Array, Tree
 
-def gradient(function, x):
+
+def gradient(function: Callable[[Tree], tuple[Array, Tree]], x: Tree) -> tuple[Tree, Tree]:
     """`(d total / d x, aux)` for `function(x) -> (total, aux)`, `total` a scalar.
 
     `x` may be nested. The result can itself be differentiated. `function` must not change state.
@@ -13,18 +18,18 @@ def gradient(function, x):
     backend = keras.backend.backend()
     if backend not in backends:
         raise NotImplementedError(
-            f"gradients need TensorFlow, JAX or PyTorch. Received: KERAS_BACKEND={backend}"
+            f"gradients need TensorFlow, JAX or PyTorch. {received('KERAS_BACKEND', backend)}"
         )
     x = keras.tree.map_structure(_floating, x)
     return backends[backend](function, x)
 
 
-def _floating(x):
-    x = ops.convert_to_tensor(x)
+def _floating(given: Array) -> Array:
+    x: Array = ops.convert_to_tensor(given)
     if not keras.backend.is_float_dtype(x.dtype):
         raise ValueError(
             "a gradient is taken with respect to floating-point values: cast first. "
-            f"Received: dtype={keras.backend.standardize_dtype(x.dtype)}"
+            f"{received('dtype', keras.backend.standardize_dtype(x.dtype))}"
         )
     return x
 

@@ -5,10 +5,14 @@ So the replicas agree on the statistics first, and then all compute the same upd
 arrays of a `keras.distribution` are global already; there is nothing to do.
 """
 
+from typing import Any
+
 import keras
 
+from lamina._common._types import Array
 
-def _context():
+
+def _context() -> Any:
     """TensorFlow's replica context, where there is more than one replica; else None."""
     if keras.backend.backend() != "tensorflow":
         return None
@@ -19,7 +23,7 @@ def _context():
     return context if several else None
 
 
-def replicas():
+def replicas() -> int:
     """How many replicas share a step: a loss of one's own is divided by it, as Keras' are."""
     if keras.backend.backend() != "tensorflow":
         return 1
@@ -28,13 +32,13 @@ def replicas():
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def sum_over_replicas(x):
+def sum_over_replicas(x: Array) -> Array:
     """The sum of `x` over all replicas, on each of them."""
     context = _context()
     return x if context is None else context.all_reduce("SUM", x)
 
 
-def from_first_replica(x):
+def from_first_replica(x: Array) -> Array:
     """The first replica's `x`, on each of them."""
     context = _context()
     if context is None:

@@ -1,22 +1,20 @@
 """What the activations share: channels last, each step by itself."""
 
+from typing import Any
+
 import keras
 
-from lamina._common import received
+from lamina._common import Shape, Stateless, received
 
 
-class PerChannel(keras.layers.Layer):
+class PerChannel(Stateless):
     """An elementwise layer with weights for each channel, the last axis."""
 
-    receptive_field = 1
-    block_size = 1
-    output_ratio = 1
-
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def channels(self, input_shape):
+    def channels(self, input_shape: Shape) -> int:
         """The size of the last axis, or a ValueError."""
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ValueError(
@@ -25,14 +23,3 @@ class PerChannel(keras.layers.Layer):
             )
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
         return input_shape[-1]
-
-    def initial_state(self, batch):
-        """Nothing: each step stands by itself."""
-        return {}
-
-    def step(self, x, state, mask=None, reset=None):
-        """A block of steps."""
-        return self.call(x), state
-
-    def compute_output_shape(self, input_shape):
-        return input_shape

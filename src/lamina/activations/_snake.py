@@ -1,9 +1,11 @@
 """A periodic activation with a learnable frequency."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
-from lamina._common import received, register
+from lamina._common import Array, Shape, invalid, number, register
 from lamina.activations._per_channel import PerChannel
 
 
@@ -39,24 +41,23 @@ class Snake(PerChannel):
         Ziyin, Hartwig and Ueda, arXiv:2006.08195, equation 3.
     """
 
-    def __init__(self, alpha=1.0, **kwargs):
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        number = isinstance(alpha, int | float) and not isinstance(alpha, bool)
-        if not number or alpha == 0 or alpha - alpha != 0:
-            raise ValueError(f"`alpha` must be a finite number, not 0. {received('alpha', alpha)}")
-        self.initial_alpha = alpha
+        self.initial_alpha = number("alpha", alpha, "a finite number, not 0")
+        if alpha == 0:
+            raise invalid("alpha", "a finite number, not 0", alpha)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.alpha = self.add_weight(
             name="alpha",
             shape=(self.channels(input_shape),),
             initializer=keras.initializers.Constant(self.initial_alpha),
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Array, mask: Array | None = None) -> Array:
         alpha = ops.cast(self.alpha, self.compute_dtype)
         # Where training brings alpha to 0, the wave has vanished: y = x.
         return inputs + ops.square(ops.sin(alpha * inputs)) / ops.where(alpha == 0, 1, alpha)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.initial_alpha}

@@ -1,12 +1,12 @@
 """An activation whose shape is learned."""
 
-import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import positive_integer, received, register
+from lamina._common import Array, Shape, integer, number, received, register
 from lamina.activations._per_channel import PerChannel
 
 
@@ -45,25 +45,28 @@ class Spline(PerChannel):
         Bohra et al., IEEE Open Journal of Signal Processing 1 (2020): linear splines.
     """
 
-    def __init__(self, knots=16, low=-3.0, high=3.0, **kwargs):
+    def __init__(
+        self, knots: int = 16, low: float = -3.0, high: float = 3.0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.knots = positive_integer("knots", knots, "the number of knots")
-        if self.knots < 2:
-            raise ValueError(f"`knots` must be at least 2. {received('knots', knots)}")
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError(f"`low` must be below `high`. Received: low={low!r}, high={high!r}")
-        self.low, self.high = float(low), float(high)
+        self.knots = integer("knots", knots, "the number of knots", low=2)
+        self.low = number("low", low, "the place of the first knot")
+        self.high = number("high", high, "the place of the last knot")
+        if self.low >= self.high:
+            raise ValueError(f"`low` must be below `high`. {received('low', low, high=high)}")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         channels = self.channels(input_shape)
-        identity = np.repeat(np.linspace(self.low, self.high, self.knots)[:, None], channels, 1)
+        identity: Any = np.repeat(
+            np.linspace(self.low, self.high, self.knots)[:, None], channels, 1
+        )
         self.values = self.add_weight(
             name="values",
             shape=(self.knots, channels),
             initializer=keras.initializers.Constant(identity),
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Array, mask: Array | None = None) -> Array:
         channels = self.values.shape[1]
         values = ops.reshape(ops.cast(self.values, self.compute_dtype), (self.knots * channels,))
         place = (inputs - self.low) * ((self.knots - 1) / (self.high - self.low))
@@ -73,5 +76,5 @@ class Spline(PerChannel):
         left, right = ops.take(values, first), ops.take(values, first + channels)
         return left + (place - piece) * (right - left)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "knots": self.knots, "low": self.low, "high": self.high}

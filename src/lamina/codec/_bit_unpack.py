@@ -1,16 +1,29 @@
 """Packed bits to integers."""
 
+from typing import Any, Literal
+
 import numpy as np
 from keras import ops
 
-from lamina._common import positive_integer, received, register
-from lamina._common._fast import island
-from lamina.codec._codes import CodeLayer, check_bytes
-from lamina.codec._fields import SIGNS, limits, pack, unpack
+from lamina._common import (
+    Array,
+    Shape,
+    choice,
+    integer,
+    positive_integer,
+    received,
+    register,
+)
+from lamina._common._fast import xla_compiled
+from lamina.codec._codes import StatelessCodeLayer, check_bytes
+from lamina.codec._fields import SIGNS, Layout, check_limits, pack, unpack
+
+# Float32 holds every integer of 24 bits.
+_MOST_BITS = 24
 
 
 @register
-class BitUnpack(CodeLayer):
+class BitUnpack(StatelessCodeLayer):
     """Integers of 1 to 24 bits from the bytes into which they were packed without gaps.
 
         little:  code_j = sum_i bit[j * bits + i] << i
@@ -20,7 +33,7 @@ class BitUnpack(CodeLayer):
     from the most significant (big).
 
     Every row of `count` codes starts at a byte: `ceil(count * bits / 8)` bytes a row; bits left
-    over at its end are not looked at.
+    over at its end are ignored.
 
     Args:
         bits: Bits a code, 1 to 24.
@@ -28,7 +41,7 @@ class BitUnpack(CodeLayer):
         bit_order: `"little"`: least significant bit first, as faiss, Arrow and Parquet pack;
             `"big"`: most significant bit first, as DICOM, TIFF and `np.packbits` do.
         signed: False; True for two's complement; `"offset"`: `2^(bits - 1)` stands for 0.
-        dtype: `"int32"` unless you say otherwise.
+        dtype: Of the output; `"int32"` by default.
 
     Input shape:
         `(..., ceil(count * bits / 8))`, uint8.
@@ -55,26 +68,24 @@ class BitUnpack(CodeLayer):
         Apache Parquet format, Encodings: RLE / bit-packing hybrid.
     """
 
-    def __init__(self, bits, count, bit_order="little", signed=False, **kwargs):
+    def __init__(
+        self,
+        bits: int,
+        count: int,
+        bit_order: Literal["little", "big"] = "little",
+        signed: bool | Literal["offset"] = False,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("dtype", "int32")
         super().__init__(**kwargs)
-        self.bits = positive_integer("bits", bits, "a number of bits, 1 to 24")
-        if self.bits > 24:
-            raise ValueError(f"`bits` must be 1 to 24. {received('bits', bits)}")
+        self.bits = integer("bits", bits, "a number of bits", 1, _MOST_BITS)
         self.count = positive_integer("count", count, "a number of codes a row")
-        if bit_order not in ("little", "big"):
-            raise ValueError(
-                f"`bit_order` must be 'little' or 'big'. {received('bit_order', bit_order)}"
-            )
-        if signed not in SIGNS:
-            raise ValueError(
-                f"`signed` must be False, True or 'offset'. {received('signed', signed)}"
-            )
-        self.bit_order, self.signed = bit_order, signed
+        self.bit_order = choice("bit_order", bit_order, ("little", "big"))
+        self.signed = choice("signed", signed, SIGNS)
         self.bytes_per_row = -(-self.count * self.bits // 8)
         self.built = True
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Array, mask: Array | None = None) -> Array:
         self.check_inputs(inputs)
         rows = ops.reshape(inputs, (-1, self.bytes_per_row))
         codes = unpack_rows(
@@ -82,28 +93,24 @@ class BitUnpack(CodeLayer):
         )
         return ops.reshape(codes, (*ops.shape(inputs)[:-1], self.count))
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Array) -> None:
         check_bytes(inputs.dtype, self)
         self._check_shape(inputs.shape)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._check_shape(input_shape)
         return (*input_shape[:-1], self.count)
 
-    def encode(self, codes):
+    def encode(self, codes: Array) -> np.ndarray:
         """Integers `(..., count)` to bytes, in NumPy."""
         codes = np.asarray(codes)
-        low, high = limits(self.bits, self.signed)
-        if codes.size and not low <= codes.min() <= codes.max() <= high:
-            raise ValueError(
-                f"`codes` must lie in {low}..{high}. Received: {codes.min()}..{codes.max()}"
-            )
+        check_limits("codes", codes, self.bits, self.signed)
         layout = row_layout(self.bits, self.count, self.bit_order)
         rows = codes.reshape(-1, self.count)
         data = pack(rows, layout, self.signed, self.bytes_per_row)
         return data.reshape(*codes.shape[:-1], self.bytes_per_row)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "bits": self.bits,
@@ -112,24 +119,30 @@ class BitUnpack(CodeLayer):
             "signed": self.signed,
         }
 
-    def _check_shape(self, shape):
+    def _check_shape(self, shape: Shape) -> None:
         if not shape or shape[-1] not in (None, self.bytes_per_row):
             raise ValueError(
                 f"`inputs` must be (..., {self.bytes_per_row}): {self.count} codes of {self.bits} "
-                f"bits take {self.bytes_per_row} bytes. Received: shape={tuple(shape)}"
+                f"bits take {self.bytes_per_row} bytes. {received('shape', tuple(shape))}"
             )
 
 
-@island
-def unpack_rows(rows, bits, count, bit_order, signed, dtype):
-    """uint8 `(rows, bytes)` -> `(rows, count)`, by groups of whole bytes where a row is long."""
+@xla_compiled
+def unpack_rows(
+    rows: Array, bits: int, count: int, bit_order: str, signed: bool | str, dtype: str
+) -> Array:
+    """uint8 `(rows, bytes)` -> `(rows, count)`.
+
+    A long row is cut into the smallest groups that fill their bytes: all groups have one layout, so
+    that the number of operations does not grow with `count`.
+    """
     step = _codes_per_group(bits)
     groups, rest = divmod(count, step)
     if groups <= 1:
         return ops.cast(unpack(rows, row_layout(bits, count, bit_order), signed), dtype)
     size = step * bits // 8
-    whole = ops.reshape(rows[:, : groups * size], (-1, size))
-    codes = unpack(whole, row_layout(bits, step, bit_order), signed)
+    filled = ops.reshape(rows[:, : groups * size], (-1, size))
+    codes = unpack(filled, row_layout(bits, step, bit_order), signed)
     codes = ops.reshape(codes, (-1, groups * step))
     if rest:
         tail = unpack(rows[:, groups * size :], row_layout(bits, rest, bit_order), signed)
@@ -137,7 +150,7 @@ def unpack_rows(rows, bits, count, bit_order, signed, dtype):
     return ops.cast(codes, dtype)
 
 
-def row_layout(bits, count, bit_order):
+def row_layout(bits: int, count: int, bit_order: str) -> Layout:
     """The layout of a row; see `_fields`."""
     layout = []
     for start in range(0, count * bits, bits):
@@ -151,8 +164,8 @@ def row_layout(bits, count, bit_order):
     return tuple(layout)
 
 
-def _codes_per_group(bits):
-    """The fewest codes that fill whole bytes."""
+def _codes_per_group(bits: int) -> int:
+    """The fewest codes that fill their last byte."""
     codes = 1
     while codes * bits % 8:
         codes *= 2

@@ -1,26 +1,29 @@
 """Codes to the rows of a fixed table."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
-from lamina._common import is_concrete, register, to_numpy
+from lamina._common import Array, Shape, is_concrete, register, to_numpy
 from lamina.codec._codes import (
-    CodeLayer,
+    StatelessCodeLayer,
     check_compiled_policy,
     check_in_range,
     check_integer,
     check_pad_value,
     check_policy,
+    mask_without_padding,
     skipped,
     to_index,
 )
-from lamina.codec._nearest import nearest
+from lamina.codec._exact_search import exact_search
 from lamina.codec._stages import SKIP
 from lamina.codec._table import add_table, check_loaded, rows, table_config
 
 
 @register
-class CodebookDecoder(CodeLayer):
+class CodebookDecoder(StatelessCodeLayer):
     """Each code becomes its row of a fixed codebook.
 
         y[...] = codebook.astype(compute_dtype)[codes[...]]
@@ -39,7 +42,7 @@ class CodebookDecoder(CodeLayer):
             code, NaN in compiled code, which cannot raise. `"nan"`, `"zero"`: that value.
             `"clip"`: the nearest entry. An integer layer (`dtype="int32"`) has no NaN: it takes
             `"clip"` or `"zero"` in compiled code.
-        pad_value: Code for padding, looked at first: it gives zeros, and is masked.
+        pad_value: Code for padding: it gives zeros, and is masked, whatever `out_of_range` is.
 
     Input shape:
         `(...)`: integers of any dtype, any rank, any length, 0 included.
@@ -48,7 +51,7 @@ class CodebookDecoder(CodeLayer):
         `(..., *D)`
 
     Masking:
-        A masked code is not looked at and gives zeros. The mask passes on, without the padding.
+        A masked code is ignored and gives zeros. The mask passes on, without the padding.
 
     Streaming:
         Each code by itself.
@@ -65,48 +68,53 @@ class CodebookDecoder(CodeLayer):
         Gray, Vector Quantization, IEEE ASSP Magazine 1 (1984).
     """
 
-    def __init__(self, codebook, out_of_range="raise", pad_value=None, **kwargs):
+    def __init__(
+        self,
+        codebook: Array,
+        out_of_range: str = "raise",
+        pad_value: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.out_of_range = check_policy(out_of_range, self)
         self.pad_value = check_pad_value(pad_value)
         self.codebook = add_table(self, "codebook", codebook)
         self.built = True
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Array, mask: Array | None = None) -> Array:
         index, dtype, skip = self._index(inputs, mask)
         table = ops.cast(self.codebook, self.compute_dtype)
         return rows(table, index, dtype, self.out_of_range, skip)
 
-    def rows(self, inputs, mask=None):
-        """Checked codes `(n, 1)`, the dtype they came in, and the code that is not looked at."""
+    def rows(self, inputs: Array, mask: Array | None = None) -> tuple[Array, str, int | None]:
+        """Checked codes `(n, 1)`, the dtype they came in, and the code that is ignored."""
         index, dtype, skip = self._index(inputs, mask)
         if skip is not None:
             index = ops.where(skip, SKIP, index)
         return ops.reshape(index, (-1, 1)), dtype, None if skip is None else SKIP
 
-    def tables(self):
+    def tables(self) -> list[Array]:
         """The codebook in the layer's dtype, as the one table of one stage."""
         return [ops.cast(self.codebook, self.compute_dtype)]
 
-    def compute_mask(self, inputs, previous_mask=None):
-        if self.pad_value is None:
-            return previous_mask
-        return ops.logical_not(skipped(inputs, self.pad_value, previous_mask))
+    def compute_mask(self, inputs: Array, previous_mask: Array | None = None) -> Array | None:
+        return mask_without_padding(inputs, self.pad_value, previous_mask)
 
     @property
-    def sizes(self):
+    def sizes(self) -> tuple[int, ...]:
+        """Entries of each stage's table."""
         return (self.codebook.shape[0],)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, *self.codebook.shape[1:])
 
-    def encode(self, values):
+    def encode(self, values: Array) -> np.ndarray:
         """The code of the nearest entry (NumPy): `(..., *D) -> (...)`, int32."""
         check_loaded(self, self.codebook)
-        return nearest(np.asarray(values), to_numpy(self.codebook.value))
+        return exact_search(np.asarray(values), to_numpy(self.codebook.value))
 
-    def _index(self, inputs, mask):
-        """Checked codes, the dtype they came in, and where they are not looked at."""
+    def _index(self, inputs: Array, mask: Array | None) -> tuple[Array, str, Array | None]:
+        """Checked codes, the dtype they came in, and where they are ignored."""
         dtype = check_integer(inputs.dtype, self)
         size = self.codebook.shape[0]
         skip = skipped(inputs, self.pad_value, mask)
@@ -118,7 +126,7 @@ class CodebookDecoder(CodeLayer):
             check_compiled_policy(self.out_of_range, self)
         return to_index(inputs, size), dtype, skip
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "codebook": table_config(self.codebook),

@@ -1,27 +1,32 @@
 """A dense layer on quantized vectors that are never decoded."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
+import numpy as np
 from keras import ops
 
-from lamina._common import is_exporting, positive_integer, received, register
-from lamina._common._fast import island, product, whole
+from lamina._common import Array, Shape, is_exporting, positive_integer, received, register
+from lamina._common._fast import jit_compiled, product, xla_compiled
 from lamina.codec._codebook_decoder import CodebookDecoder
-from lamina.codec._codes import CodeLayer
+from lamina.codec._codes import StatelessCodeLayer, shape_of
 from lamina.codec._product_decoder import ProductDecoder
 from lamina.codec._residual_decoder import ResidualDecoder
 from lamina.codec._stages import add_stages, add_stages_at_once, join_stages, projected
 
+# All measured with TensorFlow on a CPU; `benchmarks/codec.py` has the cases.
 # Beyond so many units a table of outputs no longer fits the caches: decoding is as fast.
 _MOST_UNITS = 512
-# With so many vectors for each entry of a codebook a table of outputs pays.
-_TIMES = 4
+# With so many vectors for each entry of a codebook, the time to multiply the codebooks is regained.
+_VECTORS_PER_ENTRY = 4
 # Up to so many, XLA makes vector instructions of one sum over the stages, but not of a chain; with
 # more units it is the chain that is faster, up to twenty times.
 _FEW_UNITS = 8
 
 
 @register
-class CodebookDense(CodeLayer):
+class CodebookDense(StatelessCodeLayer):
     """What a dense layer gives for decoded codes, mostly without decoding them.
 
         y = activation(decode(codes) @ kernel + bias)
@@ -63,20 +68,20 @@ class CodebookDense(CodeLayer):
 
     def __init__(
         self,
-        units,
-        decoder,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        **kwargs,
-    ):
+        units: int,
+        decoder: CodebookDecoder | ProductDecoder | ResidualDecoder,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = positive_integer("units", units, "the size of the output")
         kinds = (CodebookDecoder, ProductDecoder, ResidualDecoder)
-        if not isinstance(decoder, kinds) or len(decoder.tables()[0:1]) != 1:
+        if not isinstance(decoder, kinds):
             raise ValueError(
                 "`decoder` must be a CodebookDecoder, ProductDecoder or ResidualDecoder. "
                 f"{received('decoder', decoder)}"
@@ -84,7 +89,7 @@ class CodebookDense(CodeLayer):
         if isinstance(decoder, CodebookDecoder) and len(decoder.codebook.shape) != 2:
             raise ValueError(
                 "`decoder` must give vectors: a codebook (entries, d). "
-                f"Received: a codebook of shape {tuple(decoder.codebook.shape)}"
+                f"{received('shape', tuple(decoder.codebook.shape))}"
             )
         self.decoder = decoder
         self.activation = keras.activations.get(activation)
@@ -94,7 +99,7 @@ class CodebookDense(CodeLayer):
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         width = self.decoder.compute_output_shape(input_shape)[-1]
         self.kernel = self.add_weight(
             shape=(width, self.units),
@@ -111,10 +116,10 @@ class CodebookDense(CodeLayer):
                 name="bias",
             )
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Array) -> None:
         self.decoder.check_inputs(inputs)
 
-    def call(self, inputs, mask=None, training=False):
+    def call(self, inputs: Array, mask: Array | None = None, training: bool = False) -> Array:
         kernel = ops.cast(self.kernel, self.compute_dtype)
         bias = None if self.bias is None else ops.cast(self.bias, self.compute_dtype)
         if training or self.units > _MOST_UNITS or not _compiles():
@@ -122,17 +127,17 @@ class CodebookDense(CodeLayer):
         codes, dtype, skip = self.decoder.rows(inputs, mask)
         sizes = self.decoder.sizes[: codes.shape[1]]
 
-        def by(core):
+        def computed_by(core: Callable) -> Array:
             y = core(codes, *self._others(sizes, kernel, bias), dtype, skip)
             y = ops.reshape(y, (*_lead(self.decoder, inputs), self.units))
             return self.activation(y) if _owns_weights(self.activation) else y
 
-        many = ops.shape(codes)[0] >= _TIMES * max(sizes)
+        many = ops.shape(codes)[0] >= _VECTORS_PER_ENTRY * max(sizes)
         if isinstance(many, bool):
-            return by(_folded if many else _multiplied)
-        return ops.cond(many, lambda: by(_folded), lambda: by(_multiplied))
+            return computed_by(_by_tables if many else _by_decoding)
+        return ops.cond(many, lambda: computed_by(_by_tables), lambda: computed_by(_by_decoding))
 
-    def _others(self, sizes, kernel, bias):
+    def _others(self, sizes: tuple[int, ...], kernel: Array, bias: Array | None) -> tuple:
         """What the compiled functions take beside the codes."""
         if getattr(self.decoder, "rotation", None) is not None:
             kernel = product(ops.cast(self.decoder.rotation, self.compute_dtype), kernel)
@@ -144,14 +149,14 @@ class CodebookDense(CodeLayer):
         inside = keras.activations.linear if own else self.activation
         return tables, sizes, kernel, bias, inside, count, self.decoder.out_of_range
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*self.decoder.compute_output_shape(input_shape)[:-1], self.units)
 
-    def encode(self, values):
+    def encode(self, values: Array) -> np.ndarray:
         """Codes of the decoder's vectors; see its `encode`."""
         return self.decoder.encode(values)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
@@ -165,36 +170,41 @@ class CodebookDense(CodeLayer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "CodebookDense":
         decoder = keras.saving.deserialize_keras_object(config["decoder"])
         return super().from_config({**config, "decoder": decoder})
 
-    def _decoded(self, inputs, mask, kernel, bias):
+    def _decoded(
+        self, inputs: Array, mask: Array | None, kernel: Array, bias: Array | None
+    ) -> Array:
         vectors = ops.cast(self.decoder.call(inputs, mask=mask), self.compute_dtype)
         return _activated(product(vectors, kernel), bias, self.activation)
 
 
-def _compiles():
+def _compiles() -> bool:
     """Is there a compiler that makes sums of table rows fast?"""
     return keras.backend.backend() != "torch" and not is_exporting()
 
 
-def _lead(decoder, inputs):
+def _lead(decoder: keras.layers.Layer, inputs: Array) -> list[Any]:
     """The axes of the codes without that of the stages."""
-    shape = list(ops.shape(inputs))
+    shape = list(shape_of(inputs))
     if not isinstance(decoder, CodebookDecoder):
         shape.pop(getattr(decoder, "codebook_axis", -1))
     return shape
 
 
-def _owns_weights(activation):
-    """May it? A compiled function would keep them as they were."""
+def _owns_weights(activation: Any) -> bool:
+    """A compiled function would keep the weights of such an activation as they were."""
     return isinstance(activation, keras.layers.Layer)
 
 
-@island
-def _folded(codes, tables, sizes, kernel, bias, activation, count, policy, dtype, skip):
-    """`count` parts of a vector lie side by side; each meets its own rows of the kernel."""
+@xla_compiled
+def _by_tables(codes, tables, sizes, kernel, bias, activation, count, policy, dtype, skip):
+    """By tables of outputs: every part of a codebook's rows times its own rows of the kernel.
+
+    `count` parts of a vector lie side by side.
+    """
     kernels = ops.reshape(kernel, (count, -1, kernel.shape[1]))
     products = []
     for table in tables:
@@ -206,16 +216,16 @@ def _folded(codes, tables, sizes, kernel, bias, activation, count, policy, dtype
     return _activated(y, bias, activation)
 
 
-@whole
-def _multiplied(codes, tables, sizes, kernel, bias, activation, count, policy, dtype, skip):
-    """The same by decoding, for few codes: the call of an island costs more than they do."""
+@jit_compiled
+def _by_decoding(codes, tables, sizes, kernel, bias, activation, count, policy, dtype, skip):
+    """The same by decoding, for few codes: calling a function of XLA costs more than they do."""
     tables = [ops.cast(projected(table), kernel.dtype) for table in tables]
     join = add_stages if count == 1 else join_stages
     vectors = join(codes, tables, sizes, dtype, policy, skip)
     return _activated(product(vectors, kernel), bias, activation)
 
 
-def _activated(y, bias, activation):
+def _activated(y: Array, bias: Array | None, activation: Callable) -> Array:
     y = y if bias is None else y + bias
-    # Keras' own tanh gives float32 for float64 on JAX.
+    # On JAX, Keras' own tanh (of any activation here) gives float32 for float64.
     return ops.cast(activation(y), y.dtype)

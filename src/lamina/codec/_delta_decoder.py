@@ -1,13 +1,16 @@
 """Differences to values."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
-from lamina._common import positive_integer, received, register
-from lamina.codec._codes import CodeLayer, check_integer
+from lamina._common import Array, Shape, State, integer, positive_integer, received, register
+from lamina.codec._codes import CodeLayer, check_integer, with_trailing_axes
 
-# Blocks in which numbers below `_LARGEST_MODULUS` add up without leaving int32.
-_BLOCK = 1024
+# Sums are taken in blocks, so that numbers below the largest modulus never leave int32: 2^10 of
+# them add up to less than 2^25, and what 2^16 blocks leave, each below it, to less than 2^31.
+_BLOCK = 1 << 10
 _LARGEST_MODULUS = 1 << 15
 
 
@@ -25,7 +28,7 @@ class DeltaDecoder(CodeLayer):
     Args:
         order: 1 or 2.
         modulus: For counters that wrap: a power of two, or any number up to 32768.
-        dtype: `"int32"` unless you say otherwise.
+        dtype: Of the output; `"int32"` by default.
 
     Input shape:
         `(batch, time, ...)`: integers of any dtype. `time` may be unknown or 0.
@@ -52,39 +55,39 @@ class DeltaDecoder(CodeLayer):
         Apache Parquet format, DELTA_BINARY_PACKED; WFDB format 8 (`PackedSampleDecoder(8, ...)`).
     """
 
-    def __init__(self, order=1, modulus=None, **kwargs):
+    def __init__(self, order: int = 1, modulus: int | None = None, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "int32")
         super().__init__(**kwargs)
-        if order not in (1, 2):
-            raise ValueError(f"`order` must be 1 or 2. {received('order', order)}")
-        self.order = int(order)
+        self.order = integer("order", order, "the order of the differences", 1, 2)
         self.modulus = modulus
         if modulus is not None:
             self.modulus = positive_integer("modulus", modulus, "the number at which values wrap")
-            if self.modulus > _LARGEST_MODULUS and not self._wraps_with_int32():
+            if self.modulus > _LARGEST_MODULUS and not _wraps_with_int32(self.modulus):
                 raise ValueError(
                     "`modulus` must be a power of two up to 2^31, or at most 32768: others cannot "
                     f"be exact in 32 bits. {received('modulus', modulus)}"
                 )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) < 2:
-            raise ValueError(f"`inputs` must be (batch, time, ...). Received: shape={input_shape}")
+            raise ValueError(
+                f"`inputs` must be (batch, time, ...). {received('shape', input_shape)}"
+            )
         self.item = tuple(input_shape[2:])
 
     @property
-    def receptive_field(self):
+    def receptive_field(self) -> float:
         return float("inf")
 
-    def initial_state(self, batch):
+    def initial_state(self, batch: int) -> State:
         shape = (batch, *self.item)
         return {f"sum_{n}": ops.zeros(shape, "int32") for n in range(1, self.order + 1)}
 
-    def step(self, x, state, mask=None):
+    def step(self, x: Array, state: State, mask: Array | None = None) -> tuple[Array, State]:
         check_integer(x.dtype, self)
         y, after = ops.cast(x, "int32"), {}
         if mask is not None:
-            mask = ops.reshape(mask, (*ops.shape(mask), *[1] * len(self.item)))
+            mask = with_trailing_axes(mask, len(self.item))
             y = ops.where(mask, y, 0)
         for name, before in state.items():
             y = self._running_sum(y, before)
@@ -92,13 +95,10 @@ class DeltaDecoder(CodeLayer):
         y = ops.cast(y, self.compute_dtype)
         return (y if mask is None else ops.where(mask, y, ops.cast(0, y.dtype))), after
 
-    def call(self, inputs, mask=None):
-        return self.step(inputs, self.initial_state(ops.shape(inputs)[0]), mask)[0]
-
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)
 
-    def encode(self, values):
+    def encode(self, values: Array) -> np.ndarray:
         """Differences of integers `(batch, time, ...)`, in NumPy; int32."""
         values = np.asarray(values)
         for _ in range(self.order):
@@ -107,28 +107,30 @@ class DeltaDecoder(CodeLayer):
             values = values % self.modulus
         return values.astype("int32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "order": self.order, "modulus": self.modulus}
 
-    def _wraps_with_int32(self):
-        return self.modulus & (self.modulus - 1) == 0 and self.modulus <= 1 << 31
-
-    def _running_sum(self, x, before):
-        if self.modulus is None or self.modulus == 1 << 31 or self._wraps_with_int32():
+    def _running_sum(self, x: Array, before: Array) -> Array:
+        if self.modulus is None or _wraps_with_int32(self.modulus):
             y = ops.cumsum(x, axis=1, dtype="int32") + before[:, None]
             return y if self.modulus is None else _wrapped(y, self.modulus)
         total = _modular_sum(ops.mod(x, self.modulus), self.modulus)
         return ops.mod(total + before[:, None], self.modulus)
 
 
-def _wrapped(y, modulus):
+def _wraps_with_int32(modulus: int) -> bool:
+    """Does it divide 2^32? Then sums that wrap in int32 are still right."""
+    return modulus & (modulus - 1) == 0 and modulus <= 1 << 31
+
+
+def _wrapped(y: Array, modulus: int) -> Array:
     """`y` mod a power of two; 2^31 itself is no int32."""
     if modulus < 1 << 31:
         return ops.mod(y, modulus)
     return ops.where(y < 0, y + (-(2**31)), y)
 
 
-def _modular_sum(x, modulus):
+def _modular_sum(x: Array, modulus: int) -> Array:
     """Running sum of numbers below `modulus` by blocks, so that no sum leaves int32."""
     batch, time = ops.shape(x)[:2]
     blocks = (time + _BLOCK - 1) // _BLOCK

@@ -1,20 +1,24 @@
 """Codes of a finite scalar quantizer to their levels."""
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from keras import ops
 
-from lamina._common import is_concrete, received, register
-from lamina._common._fast import whole
+from lamina._common import Array, Shape, integer, is_concrete, received, register
+from lamina._common._fast import jit_compiled
 from lamina.codec._codes import (
-    CodeLayer,
+    StatelessCodeLayer,
+    at_least_float32,
     check_compiled_policy,
     check_in_range,
     check_integer,
     check_pad_value,
     check_policy,
     is_float,
+    mask_without_padding,
     outside,
     skipped,
     to_index,
@@ -22,7 +26,7 @@ from lamina.codec._codes import (
 
 
 @register
-class FSQDecoder(CodeLayer):
+class FSQDecoder(StatelessCodeLayer):
     """Each code becomes one level a dimension, all within -1 .. 1.
 
         digit_i = (code // prod(levels[:i])) % levels[i]
@@ -42,7 +46,7 @@ class FSQDecoder(CodeLayer):
         `(..., len(levels))`
 
     Masking:
-        A masked code is not looked at and gives zeros. The mask passes on, without the padding.
+        A masked code is ignored and gives zeros. The mask passes on, without the padding.
 
     Streaming:
         Each code by itself.
@@ -60,9 +64,15 @@ class FSQDecoder(CodeLayer):
         its code and of vector-quantize-pytorch.
     """
 
-    def __init__(self, levels, out_of_range="raise", pad_value=None, **kwargs):
+    def __init__(
+        self,
+        levels: Iterable[int],
+        out_of_range: str = "raise",
+        pad_value: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.levels = _levels(levels)
+        self.levels = checked_levels(levels)
         self.size = math.prod(self.levels)
         self.out_of_range = check_policy(out_of_range, self)
         self.pad_value = check_pad_value(pad_value)
@@ -70,7 +80,7 @@ class FSQDecoder(CodeLayer):
             raise ValueError(f"FSQDecoder needs a float dtype, not {self.compute_dtype}.")
         self.built = True
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Array, mask: Array | None = None) -> Array:
         dtype = check_integer(inputs.dtype, self)
         skip = skipped(inputs, self.pad_value, mask)
         if is_concrete(inputs) and self.out_of_range == "raise":
@@ -83,15 +93,13 @@ class FSQDecoder(CodeLayer):
             index, tuple(self.levels), wrong, skip, self.out_of_range, self.compute_dtype
         )
 
-    def compute_mask(self, inputs, previous_mask=None):
-        if self.pad_value is None:
-            return previous_mask
-        return ops.logical_not(skipped(inputs, self.pad_value, previous_mask))
+    def compute_mask(self, inputs: Array, previous_mask: Array | None = None) -> Array | None:
+        return mask_without_padding(inputs, self.pad_value, previous_mask)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, len(self.levels))
 
-    def encode(self, values):
+    def encode(self, values: Array) -> np.ndarray:
         """The code of the nearest levels (NumPy): `(..., dimensions) -> (...)`, int32."""
         values = np.asarray(values, "float64")
         levels = np.array(self.levels)
@@ -99,7 +107,7 @@ class FSQDecoder(CodeLayer):
         weights = np.cumprod([1, *self.levels[:-1]])
         return (digits.astype("int64") @ weights).astype("int32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "levels": list(self.levels),
@@ -108,23 +116,30 @@ class FSQDecoder(CodeLayer):
         }
 
 
-def _levels(levels):
-    levels = [int(n) for n in levels]
-    if not levels or min(levels) < 2 or math.prod(levels) >= 2**31:
+def checked_levels(levels: Iterable[int]) -> list[int]:
+    """Numbers of levels as plain ints: codes are int32."""
+    levels = [integer("levels", n, "numbers of levels, each", low=2) for n in levels]
+    if not levels or math.prod(levels) >= 2**31:
         raise ValueError(
-            "`levels` must be at least one number of levels, each at least 2, with a product below "
-            f"2^31. {received('levels', levels)}"
+            "`levels` must be at least one number of levels, with a product below 2^31. "
+            f"{received('levels', levels)}"
         )
     return levels
 
 
-@whole
-def _values(index, levels, wrong, skip, policy, dtype):
-    """The levels of every index; `wrong` and `skip` mark those of which something else is made."""
+@jit_compiled
+def _values(
+    index: Array,
+    levels: tuple[int, ...],
+    wrong: Array | None,
+    skip: Array | None,
+    policy: str,
+    dtype: str,
+) -> Array:
+    """The levels of every index, but for those marked in `wrong` (see `policy`) and `skip` (0)."""
     index = ops.clip(index, 0, math.prod(levels) - 1)
-    # Narrow floats would round twice: before and after the division. `result_type` would make
-    # float32 of float64 on JAX and PyTorch.
-    wide = "float64" if dtype == "float64" else "float32"
+    # Narrow floats would round twice: before and after the division.
+    wide = at_least_float32(dtype)
     values, weight = [], 1
     for count in levels:
         digit = ops.mod(ops.floor_divide(index, weight), count)

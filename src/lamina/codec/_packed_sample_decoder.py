@@ -1,18 +1,30 @@
 """Stored bytes of a recording to samples."""
 
 import math
+from typing import Any, Literal
 
 import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import is_concrete, positive_integer, received, register, to_numpy
-from lamina._common._fast import island
-from lamina.codec._codes import CodeLayer, check_bytes, is_float
-from lamina.codec._fields import limits, pack, unpack, width
+from lamina._common import (
+    Array,
+    Shape,
+    State,
+    is_concrete,
+    positive_integer,
+    received,
+    received_text,
+    register,
+    to_numpy,
+)
+from lamina._common import invalid as invalid_argument
+from lamina._common._fast import xla_compiled
+from lamina.codec._codes import CodeLayer, at_least_float32, check_bytes, is_float, shape_of
+from lamina.codec._fields import Layout, check_limits, limits, pack, unpack, width
 
-# format: (layout of the smallest group of whole bytes and whole samples, sign); see `_fields`.
-FORMATS = {
+# format: (layout of the smallest group of samples that fills its bytes, sign); see `_fields`.
+FORMATS: dict[int, tuple[Layout, bool | str]] = {
     8: ((((0, 0, 8),),), True),
     16: ((((0, 0, 8), (1, 0, 8)),), True),
     24: ((((0, 0, 8), (1, 0, 8), (2, 0, 8)),), True),
@@ -35,7 +47,7 @@ class PackedSampleDecoder(CodeLayer):
         y[b, t, c] = sample t of channel c                                as stored
         y[b, t, c] = (sample t of channel c - baseline[b, c]) / gain[b, c]     with `gain`
 
-    A *frame* is the smallest whole number of bytes that holds whole samples of every channel:
+    A *frame* is the smallest number of bytes that holds complete samples of every channel:
     `layer.bytes_per_frame` bytes, `layer.samples_per_frame` samples of each channel. For two
     channels in format 212 that is 3 bytes and 1 sample; for one channel 3 bytes and 2 samples.
     `layer.frames(data, samples)` cuts a file's bytes into frames.
@@ -86,7 +98,13 @@ class PackedSampleDecoder(CodeLayer):
         of the third sample; the Python package takes eleven.
     """
 
-    def __init__(self, format, channels, invalid=None, **kwargs):
+    def __init__(
+        self,
+        format: int | str,
+        channels: int,
+        invalid: Literal["nan", "mask", "keep"] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.format = _format(format)
         self.channels = positive_integer("channels", channels, "the number of interleaved signals")
@@ -101,19 +119,19 @@ class PackedSampleDecoder(CodeLayer):
         self.built = True
 
     @property
-    def output_ratio(self):
+    def output_ratio(self) -> int:
         return self.samples_per_frame
 
     @property
-    def receptive_field(self):
+    def receptive_field(self) -> int | float:
         return float("inf") if self.format == 8 else 1
 
-    def initial_state(self, batch):
+    def initial_state(self, batch: int) -> State:
         if self.format != 8:
             return {}
         return {"last": ops.zeros((batch, self.channels), "int32")}
 
-    def step(self, x, state, mask=None):
+    def step(self, x: Array, state: State, mask: Array | None = None) -> tuple[Array, State]:
         y = self._stored(x)
         if self.format == 8:
             y = ops.cumsum(y, axis=1, dtype="int32") + state["last"][:, None]
@@ -121,8 +139,16 @@ class PackedSampleDecoder(CodeLayer):
             state, y = {"last": seen[:, -1]}, ops.cast(y, self.compute_dtype)
         return y, state
 
-    def call(self, inputs, gain=None, baseline=None, initial=None, mask=None):
-        state = self.initial_state(ops.shape(inputs)[0])
+    # Keras gives `mask` by its name; the position after `inputs` is that of the gain.
+    def call(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        inputs: Array,
+        gain: Array | None = None,
+        baseline: Array | None = None,
+        initial: Array | None = None,
+        mask: Array | None = None,
+    ) -> Array:
+        state = self.initial_state(shape_of(inputs)[0])
         if initial is not None:
             if self.format != 8:
                 raise ValueError(f"`initial` is for format 8 only; this is {self.format}.")
@@ -132,7 +158,7 @@ class PackedSampleDecoder(CodeLayer):
             return y
         return self._physical(y, gain, baseline)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Array, previous_mask: Array | None = None) -> Array | None:
         mask = previous_mask
         if mask is not None and self.samples_per_frame > 1:
             mask = ops.repeat(mask, self.samples_per_frame, axis=1)
@@ -142,20 +168,20 @@ class PackedSampleDecoder(CodeLayer):
         valid = ops.all(ops.not_equal(self._numbers(inputs), lowest), axis=-1)
         return valid if mask is None else ops.logical_and(valid, mask)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._check_shape(input_shape)
         frames = input_shape[1]
         time = None if frames is None else frames * self.samples_per_frame
         return (input_shape[0], time, self.channels)
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Array) -> None:
         check_bytes(inputs.dtype, self)
         self._check_shape(inputs.shape)
 
-    def frames(self, data, samples):
+    def frames(self, data: Any, samples: int) -> np.ndarray:
         """Bytes of a file as frames `(1, frames, bytes_per_frame)` that hold `samples` time steps.
 
-        Samples beyond the last, up to a whole frame, are whatever the file holds there, or 0.
+        Samples beyond the last, up to the end of its frame, are what the file holds there, or 0.
         """
         data = np.frombuffer(data, "uint8")
         count = -(-samples // self.samples_per_frame)
@@ -163,13 +189,13 @@ class PackedSampleDecoder(CodeLayer):
         if len(data) < min(needed, count * self.bytes_per_frame):
             raise ValueError(
                 f"`data` is too short: {samples} samples of {self.channels} channels in format "
-                f"{self.format} take {needed} bytes. Received: {len(data)} bytes"
+                f"{self.format} take {needed} bytes. {received_text(f'{len(data)} bytes')}"
             )
         data = data[: count * self.bytes_per_frame]
         data = np.pad(data, (0, count * self.bytes_per_frame - len(data)))
         return data.reshape(1, count, self.bytes_per_frame)
 
-    def encode(self, samples, initial=0):
+    def encode(self, samples: Array, initial: Array = 0) -> np.ndarray:
         """Stored integers `(batch, time, channels)` to frames, in NumPy; `initial` as in a call.
 
         A last frame that is not full is filled with the number for a missing sample.
@@ -178,18 +204,14 @@ class PackedSampleDecoder(CodeLayer):
         if samples.ndim != 3 or samples.shape[2] != self.channels or samples.dtype.kind not in "iu":
             raise ValueError(
                 f"`samples` must be integers (batch, time, {self.channels}). "
-                f"Received: {samples.dtype} {samples.shape}"
+                f"{received('dtype', samples.dtype.name, shape=samples.shape)}"
             )
         samples = samples.astype("int64")
         if self.format == 8:
             start = np.broadcast_to(initial, (len(samples), self.channels))
             samples = np.diff(samples, axis=1, prepend=start[:, None])
-        low, high = limits(self.bits, self._signed)
-        if samples.size and not low <= samples.min() <= samples.max() <= high:
-            raise ValueError(
-                f"`samples` must lie in {low}..{high} in format {self.format}. "
-                f"Received: {samples.min()}..{samples.max()}"
-            )
+        check_limits("samples", samples, self.bits, self._signed, f" in format {self.format}")
+        low = limits(self.bits, self._signed)[0]
         missing = -samples.shape[1] % self.samples_per_frame
         samples = np.pad(samples, ((0, 0), (0, missing), (0, 0)), constant_values=low)
         groups = samples.reshape(-1, len(self._layout))
@@ -197,7 +219,7 @@ class PackedSampleDecoder(CodeLayer):
         frames = samples.shape[1] // self.samples_per_frame
         return data.reshape(samples.shape[0], frames, self.bytes_per_frame)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "format": self.format,
@@ -205,7 +227,7 @@ class PackedSampleDecoder(CodeLayer):
             "invalid": self.invalid,
         }
 
-    def _numbers(self, inputs):
+    def _numbers(self, inputs: Array) -> Array:
         """Every number as stored, int32 `(batch, time, channels)`; symbolic inputs too."""
         if isinstance(inputs, keras.KerasTensor):
             # `ops.reshape` knows one unknown length only, the layer two.
@@ -214,7 +236,7 @@ class PackedSampleDecoder(CodeLayer):
             return keras.layers.Reshape((-1, self.channels))(numbers)
         return self._shaped(inputs, unpack(self._groups(inputs), self._layout, self._signed))
 
-    def _stored(self, inputs):
+    def _stored(self, inputs: Array) -> Array:
         """Samples as stored, invalid ones replaced, in the layer's dtype; format 8: differences."""
         self.check_inputs(inputs)
         dtype = "int32" if self.format == 8 else self.compute_dtype
@@ -222,18 +244,18 @@ class PackedSampleDecoder(CodeLayer):
         groups = self._groups(inputs)
         return self._shaped(inputs, _decode(groups, self._layout, self._signed, invalid, dtype))
 
-    def _groups(self, inputs):
+    def _groups(self, inputs: Array) -> Array:
         return ops.reshape(inputs, (-1, self._group_bytes))
 
-    def _shaped(self, inputs, values):
+    def _shaped(self, inputs: Array, values: Array) -> Array:
         batch, frames = ops.shape(inputs)[:2]
         return ops.reshape(values, (batch, frames * self.samples_per_frame, self.channels))
 
-    def _physical(self, y, gain, baseline):
+    def _physical(self, y: Array, gain: Array | None, baseline: Array | None) -> Array:
         if not is_float(self):
             raise ValueError(f"Physical values need a float dtype, not {self.compute_dtype}.")
         # Narrow floats hold neither the samples nor the gain: divide first, then round once.
-        wide = "float64" if self.compute_dtype == "float64" else "float32"
+        wide = at_least_float32(self.compute_dtype)
         y = ops.cast(y, wide)
         if baseline is not None:
             y = y - _per_channel(baseline, wide)
@@ -246,26 +268,24 @@ class PackedSampleDecoder(CodeLayer):
             y = y / _per_channel(gain, wide)
         return ops.cast(y, self.compute_dtype)
 
-    def _check_shape(self, shape):
+    def _check_shape(self, shape: Shape) -> None:
         if len(shape) != 3 or shape[2] not in (None, self.bytes_per_frame):
             raise ValueError(
                 f"`inputs` must be (batch, frames, {self.bytes_per_frame}): format {self.format} "
                 f"with {self.channels} channels has {self.bytes_per_frame} bytes a frame. "
-                f"`layer.frames(data, samples)` cuts them. Received: shape={tuple(shape)}"
+                f"`layer.frames(data, samples)` cuts them. {received('shape', tuple(shape))}"
             )
 
-    def _invalid(self, invalid):
+    def _invalid(self, invalid: Any) -> str:
         choices = ("nan", "mask", "keep") if is_float(self) else ("mask", "keep")
         if invalid not in choices:
-            raise ValueError(
-                f"`invalid` must be one of {', '.join(map(repr, choices))} for "
-                f"{self.compute_dtype}. {received('invalid', invalid)}"
-            )
+            listed = ", ".join(map(repr, choices))
+            raise invalid_argument("invalid", f"one of {listed} for {self.compute_dtype}", invalid)
         return invalid
 
 
-@island
-def _decode(groups, layout, signed, invalid, dtype):
+@xla_compiled
+def _decode(groups: Array, layout: Layout, signed: bool | str, invalid: str, dtype: str) -> Array:
     """Bytes `(groups, bytes)` to samples `(groups, samples)`."""
     numbers = unpack(groups, layout, signed)
     values = ops.cast(numbers, dtype)
@@ -275,17 +295,15 @@ def _decode(groups, layout, signed, invalid, dtype):
     return ops.where(missing, ops.cast(float("nan") if invalid == "nan" else 0, dtype), values)
 
 
-def _per_channel(values, dtype):
-    """`(channels,)` or `(batch, channels)`, ready to meet `(batch, time, channels)`."""
+def _per_channel(values: Array, dtype: str) -> Array:
+    """`(channels,)` or `(batch, channels)`, to broadcast against `(batch, time, channels)`."""
     values = ops.cast(values, dtype)
-    return values[:, None] if len(values.shape) == 2 else values
+    return values[:, None] if ops.ndim(values) == 2 else values
 
 
-def _format(format):
+def _format(format: Any) -> int:
     number = int(format) if str(format).isdigit() else None
     if number not in FORMATS:
-        raise ValueError(
-            f"`format` must be one of the WFDB formats {', '.join(map(str, FORMATS))}. "
-            f"{received('format', format)}"
-        )
+        known = ", ".join(map(str, FORMATS))
+        raise invalid_argument("format", f"one of the WFDB formats {known}", format)
     return number

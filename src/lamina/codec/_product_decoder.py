@@ -1,27 +1,37 @@
 """Product-quantized codes to vectors."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
-from lamina._common import is_concrete, positive_integer, received, register, to_numpy
+from lamina._common import (
+    Array,
+    Shape,
+    is_concrete,
+    positive_integer,
+    received,
+    register,
+    to_numpy,
+)
 from lamina._common._fast import product
 from lamina.codec._bit_unpack import BitUnpack
 from lamina.codec._codes import (
-    CodeLayer,
+    StatelessCodeLayer,
     check_compiled_policy,
     check_in_range,
     check_integer,
     check_policy,
     to_index,
 )
-from lamina.codec._nearest import nearest
+from lamina.codec._exact_search import exact_search
 from lamina.codec._stages import SKIP, stages_side_by_side
 from lamina.codec._table import add_table, check_loaded, table_config
 
 
 @register
-class ProductDecoder(CodeLayer):
-    """Rows of several codebooks side by side, then turned where a rotation is given.
+class ProductDecoder(StatelessCodeLayer):
+    """Rows of several codebooks side by side, then rotated where a rotation is given.
 
         y[...] = concatenate_m(codebooks[m, codes[..., m]]) @ rotation
 
@@ -31,7 +41,7 @@ class ProductDecoder(CodeLayer):
         codebooks: Array `(M, entries, d)`.
         packed_bits: Bits a code, when the codes come as faiss writes them: packed without gaps,
             least significant bit first, each vector starting at a byte.
-        rotation: Array `(M * d, D)`; for OPQ the rotation that turns back.
+        rotation: Array `(M * d, D)`; for OPQ the inverse of the rotation before encoding.
         out_of_range: As in `CodebookDecoder`.
 
     Input shape:
@@ -42,7 +52,7 @@ class ProductDecoder(CodeLayer):
         `(..., M * d)`; with a rotation `(..., D)`.
 
     Masking:
-        A masked position is not looked at and gives zeros. The mask passes on.
+        A masked position is ignored and gives zeros. The mask passes on.
 
     Streaming:
         Each position by itself.
@@ -60,7 +70,14 @@ class ProductDecoder(CodeLayer):
         Optimized Product Quantization, TPAMI 36 (2014).
     """
 
-    def __init__(self, codebooks, packed_bits=None, rotation=None, out_of_range="raise", **kwargs):
+    def __init__(
+        self,
+        codebooks: Array,
+        packed_bits: int | None = None,
+        rotation: Array | None = None,
+        out_of_range: str = "raise",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.out_of_range = check_policy(out_of_range, self)
         self.codebooks = add_table(self, "codebooks", codebooks)
@@ -79,14 +96,13 @@ class ProductDecoder(CodeLayer):
                     f"{received('shape', tuple(self.rotation.shape))}"
                 )
             self.units = self.rotation.shape[1]
-        self.packed_bits = packed_bits
-        self._unpack = None
+        self.packed_bits = self._unpack = None
         if packed_bits is not None:
-            positive_integer("packed_bits", packed_bits, "the bits of a code")
-            self._unpack = BitUnpack(packed_bits, self.count)
+            self.packed_bits = positive_integer("packed_bits", packed_bits, "the bits of a code")
+            self._unpack = BitUnpack(self.packed_bits, self.count)
         self.built = True
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Array, mask: Array | None = None) -> Array:
         flat, dtype, skip = self.rows(inputs, mask)
         values = stages_side_by_side(
             flat, self.tables(), self.sizes, dtype, self.out_of_range, skip
@@ -95,8 +111,8 @@ class ProductDecoder(CodeLayer):
             values = product(values, ops.cast(self.rotation, self.compute_dtype))
         return ops.reshape(values, (*ops.shape(inputs)[:-1], self.units))
 
-    def rows(self, inputs, mask=None):
-        """Checked codes `(n, M)`, the dtype they came in, and the code that is not looked at."""
+    def rows(self, inputs: Array, mask: Array | None = None) -> tuple[Array, str, int | None]:
+        """Checked codes `(n, M)`, the dtype they came in, and the code that is ignored."""
         self.check_inputs(inputs)
         if is_concrete(inputs):
             check_loaded(self, self.codebooks)
@@ -115,40 +131,41 @@ class ProductDecoder(CodeLayer):
         flat = ops.reshape(index, (-1, self.count))
         return flat, dtype, None if mask is None else SKIP
 
-    def tables(self):
+    def tables(self) -> list[Array]:
         """The rows of all codebooks in the layer's dtype, as one table."""
         flat = ops.reshape(self.codebooks, (self.count * self.entries, self.item))
         return [ops.cast(flat, self.compute_dtype)]
 
     @property
-    def sizes(self):
+    def sizes(self) -> tuple[int, ...]:
+        """Entries of each stage's table."""
         return (self.entries,) * self.count
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Array) -> None:
         if self._unpack is not None:
             self._unpack.check_inputs(inputs)
             return
         check_integer(inputs.dtype, self)
         self._check_shape(inputs.shape)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if self._unpack is None:
             self._check_shape(input_shape)
         return (*input_shape[:-1], self.units)
 
-    def encode(self, values):
+    def encode(self, values: Array) -> np.ndarray:
         """Codes of the nearest entries (NumPy): `(..., D) -> (..., M)`, packed where they are read
-        packed. Values are turned by the transpose of the rotation first.
+        packed. Values are multiplied by the transpose of the rotation first.
         """
         values = np.asarray(values, "float64")
         if self.rotation is not None:
             values = values @ to_numpy(self.rotation.value).astype("float64").T
         parts = np.split(values, self.count, axis=-1)
         tables = to_numpy(self.codebooks.value)
-        codes = np.stack([nearest(p, t) for p, t in zip(parts, tables, strict=True)], axis=-1)
+        codes = np.stack([exact_search(p, t) for p, t in zip(parts, tables, strict=True)], axis=-1)
         return codes if self._unpack is None else self._unpack.encode(codes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "codebooks": table_config(self.codebooks),
@@ -157,9 +174,9 @@ class ProductDecoder(CodeLayer):
             "out_of_range": self.out_of_range,
         }
 
-    def _check_shape(self, shape):
+    def _check_shape(self, shape: Shape) -> None:
         if not shape or shape[-1] not in (None, self.count):
             raise ValueError(
                 f"`inputs` must be (..., {self.count}): a code for each codebook. "
-                f"Received: shape={tuple(shape)}"
+                f"{received('shape', tuple(shape))}"
             )

@@ -1,11 +1,14 @@
 """Residual-quantized codes to the sum of their rows."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from keras import ops
 
-from lamina._common import is_concrete, received, register, to_numpy
+from lamina._common import Array, Shape, integer, is_concrete, received, register, to_numpy
 from lamina.codec._codes import (
-    CodeLayer,
+    StatelessCodeLayer,
     check_compiled_policy,
     check_in_range,
     check_integer,
@@ -13,13 +16,13 @@ from lamina.codec._codes import (
     skipped,
     to_index,
 )
-from lamina.codec._nearest import nearest
+from lamina.codec._exact_search import exact_search
 from lamina.codec._stages import sum_of_stages
 from lamina.codec._table import add_table, check_loaded, table_config
 
 
 @register
-class ResidualDecoder(CodeLayer):
+class ResidualDecoder(StatelessCodeLayer):
     """The sum of one codebook row a stage, each row projected first where projections are given.
 
         y[...] = sum_q codebooks[q][codes[..., q]] @ kernel_q + bias_q
@@ -45,7 +48,7 @@ class ResidualDecoder(CodeLayer):
         `(..., D)`
 
     Masking:
-        A masked position is not looked at and gives zeros. The mask passes on.
+        A masked position is ignored and gives zeros. The mask passes on.
 
     Streaming:
         Each position by itself, for `codebook_axis=-1`.
@@ -63,19 +66,26 @@ class ResidualDecoder(CodeLayer):
     """
 
     def __init__(
-        self, codebooks, projections=None, codebook_axis=-1, out_of_range="raise", **kwargs
-    ):
+        self,
+        codebooks: Any,
+        projections: Any = None,
+        codebook_axis: int = -1,
+        out_of_range: str = "raise",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.out_of_range = check_policy(out_of_range, self)
-        self.codebook_axis = int(codebook_axis)
+        self.codebook_axis = integer("codebook_axis", codebook_axis, "an axis of the codes")
         if len(codebooks) == 0:
-            raise ValueError("`codebooks` must hold at least one codebook. Received: none")
+            raise ValueError(
+                f"`codebooks` must hold at least one codebook. {received('codebooks', codebooks)}"
+            )
         self.codebooks = [add_table(self, f"codebook_{q}", c) for q, c in enumerate(codebooks)]
         self.projections = self._add_projections(projections)
         self.units = self._width()
         self.built = True
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Array, mask: Array | None = None) -> Array:
         flat, dtype, skip = self.rows(inputs, mask)
         stages = flat.shape[-1]
         tables, sizes = self.tables(stages), self.sizes[:stages]
@@ -83,7 +93,7 @@ class ResidualDecoder(CodeLayer):
         lead = ops.shape(ops.moveaxis(inputs, self.codebook_axis, -1))[:-1]
         return ops.reshape(values, (*lead, self.units))
 
-    def rows(self, inputs, mask=None):
+    def rows(self, inputs: Array, mask: Array | None = None) -> tuple[Array, str, int | None]:
         """Checked codes `(n, stages)`, the dtype they came in, and the code that is left out."""
         dtype = check_integer(inputs.dtype, self)
         codes = ops.moveaxis(inputs, self.codebook_axis, -1)
@@ -98,7 +108,7 @@ class ResidualDecoder(CodeLayer):
         left_out = mask is not None or not dtype.startswith("u")
         return ops.reshape(index, (-1, stages)), dtype, -1 if left_out else None
 
-    def tables(self, stages=None):
+    def tables(self, stages: int | None = None) -> list[Any]:
         """The tables of the first `stages` stages in the layer's dtype, with their projections."""
         tables = [ops.cast(c, self.compute_dtype) for c in self.codebooks[:stages]]
         if self.projections is None:
@@ -110,24 +120,25 @@ class ResidualDecoder(CodeLayer):
         return [(table, *projection) for table, projection in zip(tables, cast, strict=True)]
 
     @property
-    def sizes(self):
+    def sizes(self) -> tuple[int, ...]:
+        """Entries of each stage's table."""
         return tuple(c.shape[0] for c in self.codebooks)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = list(input_shape)
         self._stages(shape.pop(self.codebook_axis))
         return (*shape, self.units)
 
-    def encode(self, values):
+    def encode(self, values: Array) -> np.ndarray:
         """Codes of the nearest entry stage by stage (NumPy): `(..., D) -> (..., stages)`, int32."""
         rest = np.array(values, "float64")
         codes = []
         for table in self._effective_tables():
-            codes.append(nearest(rest, table))
+            codes.append(exact_search(rest, table))
             rest -= table[codes[-1]]
         return np.moveaxis(np.stack(codes, -1), -1, self.codebook_axis)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         projections = self.projections and [
             [None if w is None else table_config(w) for w in pair] for pair in self.projections
         ]
@@ -139,14 +150,14 @@ class ResidualDecoder(CodeLayer):
             "out_of_range": self.out_of_range,
         }
 
-    def _add_projections(self, projections):
+    def _add_projections(self, projections: Any) -> list[tuple[Any, Any]] | None:
         """Pairs of weights (kernel, bias or None), or None."""
         if projections is None:
             return None
         if len(projections) != len(self.codebooks):
             raise ValueError(
                 f"`projections` must have one entry for each of the {len(self.codebooks)} "
-                f"codebooks. Received: {len(projections)}"
+                f"codebooks. {received('entries', len(projections))}"
             )
         pairs = [p if _is_pair(p) else (p, None) for p in projections]
         return [
@@ -157,7 +168,7 @@ class ResidualDecoder(CodeLayer):
             for q, (kernel, bias) in enumerate(pairs)
         ]
 
-    def _width(self):
+    def _width(self) -> int:
         """The one width that all stages have."""
         shapes = [tuple(c.shape) for c in self.codebooks]
         if any(len(shape) != 2 for shape in shapes):
@@ -170,7 +181,7 @@ class ResidualDecoder(CodeLayer):
             if any(k[0] != s[1] for k, s in zip(kernels, shapes, strict=True)):
                 raise ValueError(
                     "`projections` must be (d, D) with the d of their codebooks. "
-                    f"Received: kernels {kernels} for codebooks {shapes}"
+                    f"{received('kernels', kernels, codebooks=shapes)}"
                 )
             widths = {kernel[1] for kernel in kernels}
         if len(widths) != 1:
@@ -180,15 +191,15 @@ class ResidualDecoder(CodeLayer):
             )
         return widths.pop()
 
-    def _stages(self, stages):
+    def _stages(self, stages: int | None) -> int:
         if stages is None or not 1 <= stages <= len(self.codebooks):
             raise ValueError(
                 f"`inputs` must have 1 to {len(self.codebooks)} stages along axis "
-                f"{self.codebook_axis} (`codebook_axis`). Received: {stages}"
+                f"{self.codebook_axis} (`codebook_axis`). {received('stages', stages)}"
             )
         return stages
 
-    def _check_values(self, codes, stages, mask):
+    def _check_values(self, codes: Array, stages: int, mask: Array | None) -> None:
         for weight in self.weights:
             check_loaded(self, weight)
         if self.out_of_range == "raise":
@@ -196,7 +207,7 @@ class ResidualDecoder(CodeLayer):
             for q in range(stages):
                 check_in_range(codes[..., q], self.codebooks[q].shape[0], skip[..., q])
 
-    def _effective_tables(self):
+    def _effective_tables(self) -> Iterator[np.ndarray]:
         """Every stage's table as it is added, projected, in NumPy."""
         for q, codebook in enumerate(self.codebooks):
             table = to_numpy(codebook.value).astype("float64")
@@ -207,7 +218,7 @@ class ResidualDecoder(CodeLayer):
             yield table
 
 
-def _is_pair(projection):
+def _is_pair(projection: Any) -> bool:
     """A kernel and its bias, not a kernel of two rows."""
     if not isinstance(projection, tuple | list) or len(projection) != 2:
         return False

@@ -1,19 +1,21 @@
 """Tables of a decoder: weights that never train, stored once, unloaded until their values come."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import is_concrete, received, to_numpy
-from lamina._common._fast import take_rows, to_end, whole
-from lamina.codec._codes import outside
+from lamina._common import Array, is_concrete, received, to_numpy
+from lamina._common._fast import jit_compiled, take_rows, to_end
+from lamina.codec._codes import outside, with_trailing_axes
 
-# A table of up to this many numbers is copied with rows for NaN and zero at its end, which costs
-# less than a pass over the decoded values; a larger one is not.
+# A table of up to this many numbers (256 KiB of float32) is copied with rows for NaN and zero at
+# its end, which costs less than a pass over the decoded values; a larger one is not.
 _SMALL = 1 << 16
 
 
-def add_table(layer, name, table):
+def add_table(layer: keras.layers.Layer, name: str, table: Any) -> Any:
     """The weight of a table: an array, or `{"shape", "dtype"}` for one whose values come later.
 
     It is kept as `table.astype(layer.compute_dtype)`, so that no second rounding can happen.
@@ -34,17 +36,17 @@ def add_table(layer, name, table):
     )
 
 
-def table_config(weight):
-    """What a config says of a table: never its values."""
+def table_config(weight: Any) -> dict[str, Any]:
+    """What a config keeps of a table: never its values."""
     dtype = keras.backend.standardize_dtype(weight.dtype)
     return {"shape": list(weight.shape), "dtype": dtype}
 
 
-def check_loaded(layer, weight):
+def check_loaded(layer: keras.layers.Layer, weight: Any) -> None:
     """An error where an unloaded table would decode; compiled code gives NaN instead."""
     if 0 in weight.shape:
         return
-    # JAX hands the weights themselves to a trace, but traces what is done with them.
+    # In a trace, JAX has the weights themselves, but traces what is computed from them.
     first = weight.value[(slice(1),) * len(weight.shape)]
     if not is_concrete(first):
         return
@@ -59,8 +61,8 @@ def check_loaded(layer, weight):
         )
 
 
-@whole
-def rows(table, index, dtype, policy, skip=None):
+@jit_compiled
+def rows(table: Array, index: Array, dtype: str, policy: str, skip: Array | None = None) -> Array:
     """`table[index]` by `policy` where the index is outside, zeros where `skip` is set.
 
     `index` is int32, made from codes of `dtype`; 'raise' acts as 'nan'.
@@ -84,12 +86,12 @@ def rows(table, index, dtype, policy, skip=None):
         index = ops.where(where, 0, index)
     values = take_rows(table, index)
     for where, f in special:
-        shape = [*ops.shape(where), *[1] * (len(table.shape) - 1)]
-        values = ops.where(ops.reshape(where, shape), ops.cast(f, table.dtype), values)
+        where = with_trailing_axes(where, len(table.shape) - 1)
+        values = ops.where(where, ops.cast(f, table.dtype), values)
     return values
 
 
-def _checked(name, table):
+def _checked(name: str, table: Any) -> np.ndarray:
     """The table as an array that can be decoded from."""
     values = np.asarray(table if isinstance(table, list | tuple) else to_numpy(table))
     if values.dtype.kind not in "iufV" or values.dtype.names:
@@ -101,11 +103,11 @@ def _checked(name, table):
         )
     if np.isnan(values).any():
         where = tuple(int(i) for i in np.argwhere(np.isnan(values))[0])
-        raise ValueError(f"`{name}` must not hold NaN. Received: NaN at position {where}")
+        raise ValueError(f"`{name}` must not hold NaN. {received('position', where)}")
     return values
 
 
-def _unloaded_value(dtype):
+def _unloaded_value(dtype: Any) -> float | int:
     """What an unloaded table is filled with: NaN, or the smallest integer."""
     dtype = keras.backend.standardize_dtype(dtype)
     if keras.backend.is_float_dtype(dtype):

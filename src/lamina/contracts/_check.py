@@ -1,29 +1,32 @@
-"""`check`: every contract put to one layer."""
+"""`check`: every contract held against one layer."""
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from lamina._common import received
-from lamina.contracts._case import Case, try_out
-from lamina.contracts._contract import CONTRACTS, Contract, LayerFailed, describe, open_rooms
-from lamina.contracts._guess import guess
-from lamina.contracts._report import Report, Result
-from lamina.contracts._sandbox import sandbox
-from lamina.contracts._shrink import smallest
-from lamina.contracts._target import resolve
+from lamina._common import Array, Tree, received
+from lamina.contracts._contract import Contract
+from lamina.contracts._report import Report
+from lamina.contracts._result import Result
 from lamina.contracts._traits import Traits
+from lamina.contracts.harness import Case, LayerFailed, guess, one_line, resolve, sandbox, smallest
+from lamina.contracts.probes import CONTRACTS
 
-open_rooms()
+# Which contracts apply to a target: a cell is a layer too.
+_APPLIES = {
+    "layer": ("layer",),
+    "cell": ("layer", "cell"),
+    "initializer": ("initializer",),
+}
 
 
 def check(
     target: Any,
-    inputs: Any = None,
+    inputs: Tree | None = None,
     *,
     kwargs: Mapping[str, Any] | None = None,
     traits: Mapping[str, Any] | Traits | None = None,
@@ -53,25 +56,41 @@ def check(
         >>> lamina.check(keras.layers.Dense, np.ones((3, 4), "float32"), kwargs={"units": 2}).ok
         True
     """
+    expected = dict(expected_failures or {})
     with sandbox():
         case = open_case(target, inputs, kwargs, traits)
-        return run(case, chosen(case, contracts), dict(expected_failures or {}))
+        chosen = select(contracts, case.target.kind)
+        for name in expected:
+            if name not in CONTRACTS:
+                raise ValueError(
+                    f"`expected_failures` names no contract. {received('contract', name)}"
+                )
+        return report(case, [examine(c, case, expected.get(c.id)) for c in chosen])
 
 
-def open_case(target, inputs=None, kwargs=None, traits=None) -> Case:
-    """The target constructed, built and called once, or a `CheckError`."""
-    found, traits = resolve(target, kwargs), Traits.of(traits)
+def open_case(
+    target: Any,
+    inputs: Tree | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    traits: Mapping[str, Any] | Traits | None = None,
+) -> Case:
+    """The target constructed, built and called once.
+
+    Raises:
+        CheckError: if that cannot be done; the message says which of the three.
+    """
+    found, declared = resolve(target, kwargs), Traits.of(traits)
     if found.kind == "initializer":
-        return Case(found, np.zeros((4, 4), "float32"), traits)
+        return Case(found, np.zeros((4, 4), "float32"), declared)
     provisional = False
     if inputs is None:
-        inputs, provisional = guess(found, traits)
-    case = Case(found, keras.tree.map_structure(_array, inputs), traits, provisional)
-    try_out(case)
+        inputs, provisional = guess(found, declared)
+    case = Case(found, keras.tree.map_structure(_own_array, inputs), declared, provisional)
+    case.try_out()
     return case
 
 
-def _array(x):
+def _own_array(x: Array) -> np.ndarray:
     """A private copy: a layer that writes into its input must not reach the caller's."""
     if keras.ops.is_tensor(x):
         x = keras.ops.convert_to_numpy(x)
@@ -79,62 +98,52 @@ def _array(x):
     return x.astype("float32") if x.dtype == "float64" else x
 
 
-def chosen(case: Case, contracts: str | Iterable[str] | None = None) -> list[Contract]:
-    """The contracts that apply to a case, and were asked for."""
-    return selected([c for c in CONTRACTS.values() if c.target in _kinds(case)], contracts)
+def select(contracts: str | Iterable[str] | None = None, kind: str = "layer") -> list[Contract]:
+    """The contracts that apply to a kind of target, and were asked for, in the report's order.
 
-
-def selected(every: list[Contract], contracts: str | Iterable[str] | None = None) -> list[Contract]:
-    """Those asked for by id, by group, or as `"fast"`."""
+    Args:
+        contracts: Ids or groups (`"dtype.*"`); `"fast"`: without the slow ones. None: all.
+        kind: `"layer"`, `"cell"` (of an RNN) or `"initializer"`.
+    """
+    applying = [c for c in CONTRACTS.values() if c.target in _APPLIES[kind]]
     if contracts is None:
-        return every
+        return applying
     if contracts == "fast":
-        return [c for c in every if not c.slow]
-    asked = [contracts] if isinstance(contracts, str) else list(contracts)
-    for name in asked:
+        return [c for c in applying if not c.slow]
+    wanted = [contracts] if isinstance(contracts, str) else list(contracts)
+    for name in wanted:
         if not any(_matches(c, name) for c in CONTRACTS.values()):
             raise ValueError(
                 "`contracts` must hold contract ids or groups such as 'dtype.*'. "
                 f"{received('contract', name)}"
             )
-    return [c for c in every if any(_matches(c, name) for name in asked)]
+    return [c for c in applying if any(_matches(c, name) for name in wanted)]
 
 
-def _kinds(case):
-    return {"cell": ("layer", "cell"), "layer": ("layer",)}.get(case.target.kind, ("initializer",))
-
-
-def _matches(contract, name):
+def _matches(contract: Contract, name: str) -> bool:
     return contract.id == name or (name.endswith("*") and contract.id.startswith(name[:-1]))
 
 
-def run(
-    case: Case,
-    contracts: Iterable[Contract],
-    expected: Mapping[str, str],
-    started: Callable[[str], None] = lambda contract: None,
-    done: Callable[[Result], None] = lambda result: None,
-) -> Report:
-    """Each contract in turn; the callbacks tell a watcher where it is."""
-    for name in expected:
-        if name not in CONTRACTS:
-            raise ValueError(f"`expected_failures` names no contract. {received('contract', name)}")
-    results = []
-    for contract in contracts:
-        started(contract.id)
-        results.append(put(contract, case, expected.get(contract.id)))
-        done(results[-1])
-    name, backend = case.target.name, keras.backend.backend()
-    return Report(name, backend, case.shapes, case.provisional, results)
+def report(case: Case, results: list[Result]) -> Report:
+    """The results on one case, as a report."""
+    backend = keras.backend.backend()
+    return Report(case.target.name, backend, case.shapes, case.provisional, results)
 
 
-def put(contract: Contract, case: Case, expected: str | None = None) -> Result:
-    """One contract's answer, the policy put back after it."""
+def examine(contract: Contract, case: Case, expected: str | None = None) -> Result:
+    """One contract's result; the dtype policy is restored after it.
+
+    Args:
+        contract: One that applies to the case's kind of target.
+        case: From `open_case`, inside a `sandbox()`.
+        expected: Why a break is known; one that does not come is then a failure.
+    """
     policy = keras.config.dtype_policy()
     start = time.perf_counter()
-    result = ask(contract, case)
+    result = _answer(contract, case)
     if result.status == "broken":
-        result = smallest(contract, case, result, ask, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        result = smallest(case, result, lambda smaller: _answer(contract, smaller), seconds)
     keras.config.set_dtype_policy(policy)
     result.contract, result.provisional = contract.id, case.provisional
     result.seconds = time.perf_counter() - start
@@ -146,8 +155,8 @@ def put(contract: Contract, case: Case, expected: str | None = None) -> Result:
     return result
 
 
-def ask(contract: Contract, case: Case) -> Result:
-    """The contract's answer, excuses and failures of the layer taken into account."""
+def _answer(contract: Contract, case: Case) -> Result:
+    """The contract's answer, traits and failures of the layer's own code taken into account."""
     if contract.needs and contract.needs not in case.traits:
         return Result(contract.id, "skipped", f"the trait `{contract.needs}` is not declared")
     try:
@@ -162,14 +171,14 @@ def ask(contract: Contract, case: Case) -> Result:
             {"inputs": case.shapes},
         )
     except Exception as error:
-        return Result(contract.id, "error", f"the check itself failed: {describe(error)}")
+        return Result(contract.id, "error", f"the check itself failed: {one_line(error)}")
     if result.status == "broken":
         _explain(contract, case, result)
     return result
 
 
-def _explain(contract, case, result):
-    """What a trait would explain says so; advice stays advice."""
+def _explain(contract: Contract, case: Case, result: Result) -> None:
+    """Names the trait that would excuse a break; a break of advice stays advice."""
     trait = result.trait or contract.excused_by
     if trait and trait not in case.traits:
         result.trait = trait

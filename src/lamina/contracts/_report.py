@@ -1,46 +1,10 @@
-"""What a check found: results, grouped by cause."""
+"""Everything that a check found about one layer, grouped by cause, as data and as text."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
-STATUSES = (
-    "passed",
-    "broken",
-    "expected",
-    "unexpected_pass",
-    "skipped",
-    "error",
-    "crashed",
-    "advice",
-)
-FAILING = frozenset({"broken", "error", "crashed", "unexpected_pass"})
-
-
-@dataclass
-class Result:
-    """What one contract said.
-
-    Attributes:
-        contract: Its id, such as `"batch.independent"`.
-        status: One of `STATUSES`.
-        message: What happened, in one sentence.
-        means: What that means for the layer's user.
-        hint: How to repair it.
-        example: The smallest counter-example found: shapes, place, both values.
-        trait: The trait that would excuse it, where there is one: declare it or fix it.
-        provisional: The inputs were guessed.
-        seconds: Time taken.
-    """
-
-    contract: str
-    status: str
-    message: str = ""
-    means: str = ""
-    hint: str = ""
-    example: dict[str, Any] = field(default_factory=dict)
-    trait: str | None = None
-    provisional: bool = False
-    seconds: float = 0.0
+from lamina.contracts._result import FAILING, Result
+from lamina.contracts.probes import CONTRACTS
 
 
 @dataclass
@@ -52,6 +16,7 @@ class Cause:
 
     @property
     def contract(self) -> str:
+        """The root's contract id."""
         return self.root.contract
 
 
@@ -89,20 +54,18 @@ class Report:
     @property
     def causes(self) -> list[Cause]:
         """The broken contracts, root causes first, each with its consequences."""
-        from lamina.contracts._contract import CONTRACTS, rank
-
         broken = {r.contract: r for r in self.results if r.status == "broken"}
 
-        def root_of(contract):
+        def root_of(contract: str) -> str:
             above = [c for c in CONTRACTS[contract].follows if c in broken]
-            return root_of(min(above, key=rank)) if above else contract
+            return root_of(min(above, key=_rank)) if above else contract
 
         groups: dict[str, list[Result]] = {}
-        for contract in sorted(broken, key=rank):
+        for contract in sorted(broken, key=_rank):
             groups.setdefault(root_of(contract), []).append(broken[contract])
         return [
-            Cause(broken[root], [r for r in members if r.contract != root])
-            for root, members in sorted(groups.items(), key=lambda pair: rank(pair[0]))
+            Cause(broken[root], [r for r in groups[root] if r.contract != root])
+            for root in sorted(groups, key=_rank)
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -122,8 +85,43 @@ class Report:
         }
 
     def __str__(self) -> str:
-        from lamina.contracts._text import report_text
-
-        return report_text(self)
+        """The causes first, each with its example and repair; then advice and the count."""
+        guessed = " (guessed: give `inputs` to be sure)" if self.provisional else ""
+        lines = [f"{self.target} on {self.backend}, inputs {self.inputs}{guessed}"]
+        for number, cause in enumerate(self.causes, 1):
+            lines += _paragraph(number, cause)
+        for result in self.results:
+            if result.status in (FAILING - {"broken"}) | {"advice", "expected"}:
+                lines.append(f"{result.status}: {result.contract}: {result.message}")
+        return "\n".join([*lines, self._summary()])
 
     __repr__ = __str__
+
+    def _summary(self) -> str:
+        """How many of each status, in one line."""
+        counts: dict[str, int] = {}
+        for result in self.results:
+            counts[result.status] = counts.get(result.status, 0) + 1
+        listed = ", ".join(f"{n} {status}" for status, n in counts.items())
+        return f"{'ok' if self.ok else 'NOT ok'}: {listed}"
+
+
+def _rank(contract: str) -> tuple[int, int]:
+    """Where a contract stands among possible root causes."""
+    return CONTRACTS[contract].rank, list(CONTRACTS).index(contract)
+
+
+def _paragraph(number: int, cause: Cause) -> list[str]:
+    root = cause.root
+    lines = [f"{number}. {root.contract}: {root.message}"]
+    if root.means:
+        lines.append(f"   it means: {root.means}")
+    if root.hint:
+        lines.append(f"   repair: {root.hint}")
+    if root.example:
+        shown = ", ".join(f"{k}={v}" for k, v in root.example.items())
+        lines.append(f"   example: {shown}")
+    if cause.consequences:
+        also = ", ".join(r.contract for r in cause.consequences)
+        lines.append(f"   also broken through it: {also}")
+    return lines

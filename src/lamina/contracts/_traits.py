@@ -58,7 +58,7 @@ class Traits:
 
     @classmethod
     def of(cls, declared: "Mapping[str, Any] | Traits | None") -> "Traits":
-        """Traits from a mapping, every key and value looked at."""
+        """Traits from a mapping, every key and value checked."""
         if isinstance(declared, Traits):
             return declared
         declared = dict(declared or {})
@@ -79,7 +79,7 @@ class Traits:
         return name in self.declared()
 
 
-def _checked(key, value):
+def _checked(key: str, value: Any) -> Any:
     if key == "mask":
         return _one_of(key, value, (None, *MASKS))
     if key in ("stochastic", "stateful", "batch_coupled"):

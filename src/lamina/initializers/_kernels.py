@@ -1,22 +1,23 @@
 """Kernels `(lags, features, units)`, oldest sample first, that start as a known filter."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import positive_integer, received, register
+from lamina._common import Array, invalid, number, positive_integer, received, register
 
 
 class KnownKernel(keras.initializers.Initializer):
     """A response over consecutive lags from feature `u % features` to unit `u`."""
 
-    def response(self, size):
+    def response(self, size: int) -> np.ndarray:
         """`size` numbers, the oldest sample first."""
         raise NotImplementedError
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Array:
         if len(shape) != 3:
             raise ValueError(
                 f"`{type(self).__name__}` makes kernels (lags, features, units), as `LagDense` "
@@ -27,7 +28,7 @@ class KnownKernel(keras.initializers.Initializer):
         kernel[:, np.arange(units) % features, np.arange(units)] = self.response(size)[:, None]
         return ops.convert_to_tensor(kernel, dtype or keras.config.floatx())
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {}
 
 
@@ -48,10 +49,10 @@ class Derivative(KnownKernel):
         [0.0, -1.0, 1.0]
     """
 
-    def __init__(self, order=1):
+    def __init__(self, order: int = 1) -> None:
         self.order = positive_integer("order", order, "how often to differentiate")
 
-    def response(self, size):
+    def response(self, size: int) -> np.ndarray:
         if size <= self.order:
             raise ValueError(
                 f"A derivative of order {self.order} needs {self.order + 1} lags. "
@@ -60,7 +61,7 @@ class Derivative(KnownKernel):
         signs = [(-1) ** i * math.comb(self.order, i) for i in range(self.order + 1)]
         return np.array([0.0] * (size - self.order - 1) + signs[::-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"order": self.order}
 
 
@@ -76,7 +77,7 @@ class MovingAverage(KnownKernel):
         [0.25, 0.25, 0.25, 0.25]
     """
 
-    def response(self, size):
+    def response(self, size: int) -> np.ndarray:
         return np.full(size, 1 / size)
 
 
@@ -100,21 +101,18 @@ class LowPass(KnownKernel):
         `scipy.signal.firwin(size, cutoff)`, a Hamming window, gives the same.
     """
 
-    def __init__(self, cutoff):
-        number = isinstance(cutoff, int | float) and not isinstance(cutoff, bool)
-        if not number or not 0 < cutoff < 1:
-            raise ValueError(
-                "`cutoff` must be between 0 and 1, which is half the sampling rate. "
-                f"{received('cutoff', cutoff)}"
-            )
-        self.cutoff = cutoff
+    def __init__(self, cutoff: float) -> None:
+        meaning = "between 0 and 1, which is half the sampling rate"
+        self.cutoff = number("cutoff", cutoff, meaning)
+        if not 0 < cutoff < 1:
+            raise invalid("cutoff", meaning, cutoff)
 
-    def response(self, size):
+    def response(self, size: int) -> np.ndarray:
         place = np.arange(size) - (size - 1) / 2
         response = np.sinc(self.cutoff * place) * np.hamming(size)
         return response / response.sum()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"cutoff": self.cutoff}
 
 
@@ -133,11 +131,11 @@ class IdentityKernel(KnownKernel):
         [0.0, 0.0, 1.0]
     """
 
-    def __init__(self, gain=1.0):
+    def __init__(self, gain: float = 1.0) -> None:
         self.gain = gain
 
-    def response(self, size):
+    def response(self, size: int) -> np.ndarray:
         return np.eye(1, size, size - 1)[0] * self.gain
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"gain": self.gain}

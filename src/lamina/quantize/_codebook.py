@@ -1,8 +1,11 @@
 """One trained table: its weights, and the layer that owns them."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from lamina._common import Array, Shape, State
 from lamina.quantize._learning import Rules, learned, looked_up, rows_of
 
 
@@ -18,7 +21,17 @@ class Codebook(keras.layers.Layer):
         seen: Under a k-means start only: vectors that the start has used.
     """
 
-    def __init__(self, codes, metric, update, decay, start, revive_below, seed, **kwargs):
+    def __init__(
+        self,
+        codes: int,
+        metric: str,
+        update: str,
+        decay: float,
+        start: Any,
+        revive_below: float,
+        seed: int | None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.codes = codes
         starting = isinstance(start, str) and start == "kmeans"
@@ -27,8 +40,10 @@ class Codebook(keras.layers.Layer):
         self.seed = seed
         self.random = keras.random.SeedGenerator(seed)
 
-    def build(self, features):
-        def state(name, shape, initializer="zeros", dtype=None):
+    def build(self, input_shape: Shape) -> None:
+        def state(
+            name: str, shape: Shape, initializer: Any = "zeros", dtype: str | None = None
+        ) -> Any:
             return self.add_weight(
                 name=name,
                 shape=shape,
@@ -39,7 +54,7 @@ class Codebook(keras.layers.Layer):
                 aggregation="only_first_replica",
             )
 
-        shape = (self.codes, features)
+        shape = (self.codes, input_shape[-1])
         self.codebook = state("codebook", shape, self._first_rows())
         self.counts = state("counts", (self.codes,))
         self.hits = state("hits", (self.codes,), dtype="int32")
@@ -51,26 +66,26 @@ class Codebook(keras.layers.Layer):
             )
         self.built = True
 
-    def _first_rows(self):
+    def _first_rows(self) -> Any:
         if isinstance(self.start, str):
             return keras.initializers.RandomUniform(-1 / self.codes, 1 / self.codes, self.random)
         rows = self.start
         return lambda shape, dtype: ops.convert_to_tensor(rows, dtype)
 
-    def rows(self):
+    def rows(self) -> Array:
         """The table as it is used."""
         if not self.built:
             raise ValueError(
                 "A quantizer has no table before it is built: call it on data, or `build` it with "
-                "the shape of its inputs, then ask for its table or its `decoder()`."
+                "the shape of its inputs, before its table or its `decoder()` is used."
             )
         return rows_of(self._state())
 
-    def look_up(self, vectors, keep):
+    def look_up(self, vectors: Array, keep: Array | None) -> tuple[Array, Array]:
         """(values, codes) of the nearest rows; code -1 where a vector is left out or not finite."""
         return looked_up(self.rows(), vectors, keep, self.rules.metric)
 
-    def learn(self, vectors, keep):
+    def learn(self, vectors: Array, keep: Array | None) -> tuple[Array, Array]:
         """`look_up`, and the table takes one step."""
         if vectors.shape[0] == 0:
             return self.look_up(vectors, keep)
@@ -81,20 +96,20 @@ class Codebook(keras.layers.Layer):
             getattr(self, name).assign(value)
         return values, codes
 
-    def _state(self):
+    def _state(self) -> State:
         names = ("codebook", "shift", "counts", "hits", "seen")
         return {name: getattr(self, name).value for name in names if hasattr(self, name)}
 
-    def get_config(self):
-        """For those who look inside; the owner makes its tables itself, from its own config."""
-        given = not isinstance(self.start, str)
+    def get_config(self) -> dict[str, Any]:
+        """For inspection only; the owner makes its tables itself, from its own config."""
+        start = self.start if isinstance(self.start, str) else {"shape": list(self.start.shape)}
         return {
             **super().get_config(),
             "codes": self.codes,
             "metric": self.rules.metric,
             "update": self.rules.update,
             "decay": self.rules.decay,
-            "start": {"shape": list(self.start.shape)} if given else self.start,
+            "start": start,
             "revive_below": self.rules.revive_below,
             "seed": self.seed,
         }

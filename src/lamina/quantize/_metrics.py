@@ -1,19 +1,21 @@
 """How evenly the codes are used: as Keras metrics of codes."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import positive_integer, register
+from lamina._common import Array, positive_integer, register
 
 
-def usage_of(hits):
+def usage_of(hits: Array) -> float:
     """Share of the rows that were hit at all."""
     hits = np.asarray(hits)
     return float(np.mean(hits > 0))
 
 
-def perplexity_of(hits):
+def perplexity_of(hits: Array) -> float:
     """exp of the entropy of the hits: as many rows, used evenly, would carry as much."""
     hits = np.asarray(hits, "float64")
     share = hits[hits > 0] / max(hits.sum(), 1)
@@ -21,14 +23,16 @@ def perplexity_of(hits):
 
 
 class _CodeMetric(keras.metrics.Metric):
-    """Counts codes; what the counts mean is up to the subclass."""
+    """Counts codes; a subclass makes a result of the counts."""
 
-    def __init__(self, codes, name=None, **kwargs):
+    def __init__(self, codes: int, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.codes = positive_integer("codes", codes, "the number of codes")
         self.hits = self.add_variable((self.codes,), "zeros", dtype="int32", name="hits")
 
-    def update_state(self, y_true, y_pred=None, sample_weight=None):
+    def update_state(
+        self, y_true: Array, y_pred: Array | None = None, sample_weight: Array | None = None
+    ) -> None:
         codes = ops.reshape(y_true if y_pred is None else y_pred, (-1,))
         codes = ops.cast(codes, "int32")
         counted = ops.logical_and(codes >= 0, codes < self.codes)
@@ -38,7 +42,7 @@ class _CodeMetric(keras.metrics.Metric):
         number = ops.segment_sum(ops.ones_like(ids), ids, num_segments=self.codes + 1)
         self.hits.assign_add(number[: self.codes])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "codes": self.codes}
 
 
@@ -51,7 +55,7 @@ class CodebookUsage(_CodeMetric):
             place, are not counted.
 
     `update_state(codes)` takes integer codes of any shape. In `compile(metrics=...)` on an output
-    of codes it looks at the output; the target is not used. A `sample_weight` of 0 leaves out.
+    of codes it counts the output; the target is not used. A `sample_weight` of 0 leaves out.
 
     Example:
         >>> usage = CodebookUsage(4)
@@ -60,13 +64,13 @@ class CodebookUsage(_CodeMetric):
         0.5
     """
 
-    def result(self):
+    def result(self) -> Array:
         return ops.mean(ops.cast(self.hits > 0, self.dtype))
 
 
 @register
 class CodebookPerplexity(_CodeMetric):
-    """exp of the entropy of the codes: 1 if one code does it all, `codes` if all are as frequent.
+    """exp of the entropy of the codes: 1 if only one occurs, `codes` if all are as frequent.
 
         exp(-sum_k p_k log p_k)
 
@@ -80,8 +84,9 @@ class CodebookPerplexity(_CodeMetric):
         2.0
     """
 
-    def result(self):
+    def result(self) -> Array:
         share = ops.cast(self.hits, self.dtype)
         share = share / ops.maximum(ops.sum(share), 1)
+        # p log p is 0 at 0, so any floor of the logarithm that float32 holds will do.
         entropy = -ops.sum(share * ops.log(ops.maximum(share, 1e-30)))
         return ops.where(ops.any(self.hits > 0), ops.exp(entropy), 0.0)

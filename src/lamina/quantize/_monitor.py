@@ -1,5 +1,7 @@
 """Codebook usage in the logs of `fit`."""
 
+from typing import Any
+
 import keras
 
 from lamina.quantize._trained import TrainedQuantizer
@@ -23,16 +25,16 @@ class CodebookMonitor(keras.callbacks.Callback):
         [1.0]
     """
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         for layer in self._quantizers():
             layer.reset_usage()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is None:
             return
         for layer in self._quantizers():
             logs[f"{layer.name}_usage"] = float(layer.usage().mean())
             logs[f"{layer.name}_perplexity"] = float(layer.perplexity().mean())
 
-    def _quantizers(self):
+    def _quantizers(self) -> list[TrainedQuantizer]:
         return [x for x in self.model._flatten_layers() if isinstance(x, TrainedQuantizer)]

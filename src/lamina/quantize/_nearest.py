@@ -2,15 +2,17 @@
 
 from keras import ops
 
+from lamina._common import Array
 from lamina._common._fast import largest, product
 
 # Scores are a (vectors, rows) matrix: in blocks, its memory does not grow with the table.
 BLOCK = 1024
-# The length below which a vector has no direction.
-SHORTEST = 1e-12
+# The squared length below which a vector is not scaled to length 1, as in `tf.math.l2_normalize`:
+# its direction would be that of rounding errors.
+SHORTEST_SQUARED = 1e-12
 
 
-def nearest(vectors, table, metric, block=BLOCK):
+def nearest(vectors: Array, table: Array, metric: str, block: int = BLOCK) -> Array:
     """int32 index of the row of `table` nearest to each vector; the lowest one on a tie.
 
     Euclidean: the row with the largest x . c - |c|^2 / 2. Both are taken relative to the table's
@@ -27,7 +29,7 @@ def nearest(vectors, table, metric, block=BLOCK):
         rows = table[first : first + block]
         score = product(vectors, ops.transpose(rows))
         if metric == "euclidean":
-            score = score - 0.5 * ops.sum(rows * rows, axis=-1)
+            score = score - ops.sum(rows * rows, axis=-1) * 0.5
         here = largest(score)
         if table.shape[0] <= block:
             return here
@@ -40,13 +42,13 @@ def nearest(vectors, table, metric, block=BLOCK):
     return index
 
 
-def unit(vectors):
+def unit(vectors: Array) -> Array:
     """Each vector divided by its length."""
     square = ops.sum(vectors * vectors, axis=-1, keepdims=True)
-    return vectors * ops.rsqrt(ops.maximum(square, SHORTEST))
+    return vectors * ops.rsqrt(ops.maximum(square, SHORTEST_SQUARED))
 
 
-def misfit(vectors, rows, metric):
+def distortion(vectors: Array, rows: Array, metric: str) -> Array:
     """Squared distance of each vector from its row; of the directions under "cosine"."""
     if metric == "cosine":
         vectors, rows = unit(vectors), unit(rows)

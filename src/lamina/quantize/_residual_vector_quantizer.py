@@ -1,11 +1,14 @@
 """Each vector to a sum of rows, one of each of several trained tables."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
-from lamina._common import positive_integer, received, register, to_numpy
+from lamina._common import Array, number, positive_integer, received, register, to_numpy
 from lamina.codec import ResidualDecoder
-from lamina.quantize._trained import TrainedQuantizer, within
+from lamina.quantize._trained import TrainedQuantizer
 
 
 @register
@@ -57,18 +60,18 @@ class ResidualVectorQuantizer(TrainedQuantizer):
 
     def __init__(
         self,
-        codes,
-        stage_dropout=0.0,
-        metric="euclidean",
-        update="ema",
-        decay=0.99,
-        commitment=0.25,
-        start="kmeans",
-        revive_below=0.03,
-        return_codes=False,
-        seed=None,
-        **kwargs,
-    ):
+        codes: Sequence[int],
+        stage_dropout: float = 0.0,
+        metric: str = "euclidean",
+        update: str = "ema",
+        decay: float = 0.99,
+        commitment: float = 0.25,
+        start: Any = "kmeans",
+        revive_below: float = 0.03,
+        return_codes: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(codes, list | tuple) or not codes:
             raise ValueError(
                 "`codes` must be the list of the tables' sizes, such as [256] * 8. "
@@ -88,20 +91,20 @@ class ResidualVectorQuantizer(TrainedQuantizer):
             **kwargs,
         )
         self.codes = sizes
-        self.stage_dropout = within("stage_dropout", stage_dropout, 0, 1)
+        self.stage_dropout = number("stage_dropout", stage_dropout, "a share", 0, 1)
         self.dropping = keras.random.SeedGenerator(self.seed)
 
     @property
-    def codebooks(self):
+    def codebooks(self) -> list[Array]:
         """The tables as they are now, `(codes, features)` each."""
         return [table.rows() for table in self.tables]
 
-    def decoder(self, **kwargs):
+    def decoder(self, **kwargs: Any) -> ResidualDecoder:
         """A `ResidualDecoder` with copies of the tables: codes -> the values of this layer."""
         kwargs = {"dtype": self.dtype_policy, **kwargs}
         return ResidualDecoder([to_numpy(rows) for rows in self.codebooks], **kwargs)
 
-    def _stages(self, inputs):
+    def _stages(self, inputs: Array) -> Array | None:
         if not self.stage_dropout:
             return None
         shape = ops.shape(inputs)
@@ -112,10 +115,10 @@ class ResidualVectorQuantizer(TrainedQuantizer):
         passed = ops.reshape(passed, (-1, *[1] * (len(inputs.shape) - 2)))
         return ops.reshape(ops.broadcast_to(passed, shape[:-1]), (-1,))
 
-    def _code_shape(self, input_shape):
+    def _code_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], len(self.codes))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "codes": list(self.codes),

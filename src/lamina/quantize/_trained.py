@@ -1,9 +1,11 @@
 """What the quantizers with trained tables share: options, losses, stages, use of the codes."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
-from lamina._common import received, to_numpy
+from lamina._common import Array, Shape, choice, number, received, to_numpy
 from lamina.codec._table import check_loaded
 from lamina.quantize._codebook import Codebook
 from lamina.quantize._metrics import perplexity_of, usage_of
@@ -16,27 +18,29 @@ class TrainedQuantizer(Quantizer):
 
     def __init__(
         self,
-        sizes,
-        metric="euclidean",
-        update="ema",
-        decay=0.99,
-        commitment=0.25,
-        start="kmeans",
-        revive_below=0.03,
-        return_codes=False,
-        seed=None,
-        **kwargs,
-    ):
+        sizes: list[int],
+        metric: str = "euclidean",
+        update: str = "ema",
+        decay: float = 0.99,
+        commitment: float = 0.25,
+        start: Any = "kmeans",
+        revive_below: float = 0.03,
+        return_codes: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(return_codes, **kwargs)
-        self.metric = one_of("metric", metric, ("euclidean", "cosine"))
-        self.update = one_of("update", update, ("ema", "gradient"))
-        self.decay = within("decay", decay, 0, 1)
-        self.commitment = within("commitment", commitment, 0, np.inf)
-        self.revive_below = within("revive_below", revive_below, 0, 1)
+        self.metric = choice("metric", metric, ("euclidean", "cosine"))
+        self.update = choice("update", update, ("ema", "gradient"))
+        self.decay = number("decay", decay, "that of running means", 0, 1)
+        self.commitment = number("commitment", commitment, "a weight", 0)
+        self.revive_below = number("revive_below", revive_below, "a share of the mean count", 0, 1)
         self.seed = seed
         tables = first_tables(start, sizes, metric, seed)
-        given = not isinstance(tables[0], str)
-        self.start = {"shape": [max(sizes), tables[0].shape[1]]} if given else start
+        if isinstance(tables[0], str):
+            self.start = start
+        else:
+            self.start = {"shape": [max(sizes), tables[0].shape[1]]}
         # Running means in half precision would stop moving.
         half = self.variable_dtype in ("float16", "bfloat16")
         self.tables = [
@@ -54,7 +58,7 @@ class TrainedQuantizer(Quantizer):
             for stage, (size, table) in enumerate(zip(sizes, tables, strict=True))
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         features = input_shape[-1]
         if isinstance(self.start, dict) and self.start["shape"][1] != features:
@@ -63,17 +67,21 @@ class TrainedQuantizer(Quantizer):
                 f"{received('input_shape', tuple(input_shape))}"
             )
         for table in self.tables:
-            table.build(features)
+            table.build((None, features))
 
-    def _values_and_codes(self, inputs, mask, training):
+    def _values_and_codes(
+        self, inputs: Array, mask: Array | None, training: bool
+    ) -> tuple[Array, Array]:
         values, codes, loss = self._quantize(inputs, mask, training)
         self.add_loss(loss)
         return straight_through(values, inputs), codes
 
-    def _codes(self, inputs, mask):
+    def _codes(self, inputs: Array, mask: Array | None) -> Array:
         return self._quantize(inputs, mask, training=False)[1]
 
-    def _quantize(self, inputs, mask, training):
+    def _quantize(
+        self, inputs: Array, mask: Array | None, training: bool
+    ) -> tuple[Array, Array, Array]:
         """(values, codes, loss) of the inputs."""
         if isinstance(self.start, dict):
             for table in self.tables:
@@ -97,14 +105,14 @@ class TrainedQuantizer(Quantizer):
         codes = ops.reshape(ops.stack(codes, axis=-1), self._code_shape(shape))
         return ops.reshape(total, shape), codes, loss
 
-    def _stages(self, inputs):
+    def _stages(self, inputs: Array) -> Array | None:
         """How many stages each vector passes; None: all."""
         return None
 
-    def _loss(self, vectors, values, codes):
+    def _loss(self, vectors: Array, values: Array, codes: Array) -> Array:
         """Mean over the coded vectors; the rest, such as masked ones, weigh nothing."""
         used = codes >= 0
-        loss = self.commitment * ops.square(vectors - ops.stop_gradient(values))
+        loss = ops.square(vectors - ops.stop_gradient(values)) * self.commitment
         if self.update == "gradient":
             loss = loss + ops.square(ops.stop_gradient(vectors) - values)
         loss = ops.where(used, ops.mean(loss, axis=-1), 0)
@@ -112,20 +120,20 @@ class TrainedQuantizer(Quantizer):
             ops.maximum(ops.sum(ops.cast(used, "int32")), 1), loss.dtype
         )
 
-    def usage(self):
+    def usage(self) -> np.ndarray:
         """Share of the codes that training has chosen since `reset_usage`; one a table."""
         return np.array([usage_of(to_numpy(table.hits)) for table in self.tables])
 
-    def perplexity(self):
+    def perplexity(self) -> np.ndarray:
         """Perplexity of the codes that training has chosen since `reset_usage`; one a table."""
         return np.array([perplexity_of(to_numpy(table.hits)) for table in self.tables])
 
-    def reset_usage(self):
+    def reset_usage(self) -> None:
         """Counts from zero again. `CodebookMonitor` does so at each epoch."""
         for table in self.tables:
             table.hits.assign(ops.zeros(table.hits.shape, "int32"))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         start = self.start
         if isinstance(start, dict):  # Plain again: Keras tracks lists in attributes.
             start = {"shape": list(start["shape"])}
@@ -141,17 +149,5 @@ class TrainedQuantizer(Quantizer):
         }
 
 
-def _both(keep, on):
+def _both(keep: Array | None, on: Array) -> Array:
     return on if keep is None else ops.logical_and(keep, on)
-
-
-def one_of(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {choices}. {received(name, value)}")
-    return value
-
-
-def within(name, value, low, high):
-    if not low <= value <= high:
-        raise ValueError(f"`{name}` must lie in [{low}, {high}]. {received(name, value)}")
-    return float(value)

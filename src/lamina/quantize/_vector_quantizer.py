@@ -1,6 +1,8 @@
 """Each vector to the nearest row of a trained table."""
 
-from lamina._common import positive_integer, register, to_numpy
+from typing import Any
+
+from lamina._common import Array, positive_integer, register, to_numpy
 from lamina.codec import CodebookDecoder
 from lamina.quantize._trained import TrainedQuantizer
 
@@ -67,17 +69,17 @@ class VectorQuantizer(TrainedQuantizer):
 
     def __init__(
         self,
-        codes,
-        metric="euclidean",
-        update="ema",
-        decay=0.99,
-        commitment=0.25,
-        start="kmeans",
-        revive_below=0.03,
-        return_codes=False,
-        seed=None,
-        **kwargs,
-    ):
+        codes: int,
+        metric: str = "euclidean",
+        update: str = "ema",
+        decay: float = 0.99,
+        commitment: float = 0.25,
+        start: Any = "kmeans",
+        revive_below: float = 0.03,
+        return_codes: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         size = positive_integer("codes", codes, "the number of rows")
         super().__init__(
             [size],
@@ -94,17 +96,17 @@ class VectorQuantizer(TrainedQuantizer):
         self.codes = size
 
     @property
-    def codebook(self):
+    def codebook(self) -> Array:
         """The table as it is now, `(codes, features)`."""
         return self.tables[0].rows()
 
-    def decoder(self, **kwargs):
+    def decoder(self, **kwargs: Any) -> CodebookDecoder:
         """A `CodebookDecoder` with a copy of the table: codes -> the values of this layer."""
         kwargs = {"dtype": self.dtype_policy, "pad_value": -1, **kwargs}
         return CodebookDecoder(to_numpy(self.codebook), **kwargs)
 
-    def _code_shape(self, input_shape):
+    def _code_shape(self, input_shape: Any) -> Any:
         return input_shape[:-1]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "codes": self.codes}

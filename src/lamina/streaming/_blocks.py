@@ -1,14 +1,17 @@
-"""What comes into a stream, checked, and cut where rows start anew."""
+"""What comes into a stream, checked, and cut where rows start again."""
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from keras import backend, ops, tree
 
-from lamina._common import received
+from lamina._common import Array, Tree, received, to_numpy
+from lamina.streaming._flow import Flow
 
 
-def flat_inputs(structure, x):
+def flat_inputs(structure: Tree, x: Tree) -> list[Array]:
     """`x` as a flat list in the order of the model's inputs."""
     if isinstance(structure, dict):
         if not isinstance(x, dict) or x.keys() != structure.keys():
@@ -18,8 +21,8 @@ def flat_inputs(structure, x):
     if isinstance(structure, list | tuple) and len(structure) > 1:
         if not isinstance(x, list | tuple) or len(x) != len(structure):
             raise ValueError(
-                f"`x` must be a list of {len(structure)} arrays, one for each input. Received: "
-                f"{len(x)} of them, as {type(x).__name__}"
+                f"`x` must be a list of {len(structure)} arrays, one for each input. "
+                f"{received('x', type(x).__name__, length=len(x))}"
             )
         return list(x)
     return (
@@ -27,24 +30,24 @@ def flat_inputs(structure, x):
     )
 
 
-def as_block(sample):
+def as_block(sample: Array) -> Array:
     """A sample `(batch, ...)` as a block of one, `(batch, 1, ...)`."""
     return sample[:, None] if hasattr(sample, "shape") else np.asarray(sample)[:, None]
 
 
-def block_of(x, flow, batch, time):
+def block_of(x: Array, flow: Flow, batch: int, time: int | None) -> Array:
     """`x` as a tensor of the input's dtype; `time`: the samples that it must have, if known."""
     if not hasattr(x, "shape"):
         x = np.asarray(x)
     _check_kind(x, flow.dtype)
-    wanted = [batch, *flow.shape[1:]]
+    wanted: list[int | None] = [batch, *flow.shape[1:]]
     if flow.timed:
         wanted[1] = time
     fits = len(x.shape) == len(wanted) and all(
         want in (None, got) for want, got in zip(wanted, x.shape, strict=True)
     )
     if not fits:
-        names = [
+        names: list[int | str | None] = [
             "n" if axis == 1 and flow.timed and n is None else n for axis, n in enumerate(wanted)
         ]
         shape = ", ".join("any" if n is None else str(n) for n in names)
@@ -56,7 +59,7 @@ def block_of(x, flow, batch, time):
     return ops.convert_to_tensor(x, dtype=flow.dtype)
 
 
-def _check_kind(x, dtype):
+def _check_kind(x: Array, dtype: str) -> None:
     given = x.dtype.name if isinstance(x, np.ndarray) else backend.standardize_dtype(x.dtype)
     if given.startswith(("str", "bytes", "object", "complex", "datetime")):
         raise ValueError(f"`x` must hold numbers of dtype {dtype}. {received('x.dtype', given)}")
@@ -67,22 +70,22 @@ def _check_kind(x, dtype):
         )
 
 
-def masks_of(mask, flows, batch, length):
+def masks_of(mask: Tree, flows: Sequence[Flow], batch: int, length: int) -> list[np.ndarray | None]:
     """One bool tensor `(batch, n)`, or None, for each input that has a time axis."""
     if mask is None:
         return [None] * len(flows)
     several = isinstance(mask, dict | list | tuple) and len(flows) > 1
-    given = tree.flatten(mask) if several else [mask] * len(flows)
+    given: list[Any] = tree.flatten(mask) if several else [mask] * len(flows)
     if len(given) != len(flows):
         raise ValueError(
             f"`mask` must be one array, or one for each of {len(flows)} inputs. "
-            f"Received: {len(given)}"
+            f"{received('length', len(given))}"
         )
     return [None if m is None else _marks("mask", m, batch, length) for m in given]
 
 
-def _marks(name, marks, batch, length):
-    marks = ops.convert_to_numpy(marks) if hasattr(marks, "dtype") else np.asarray(marks)
+def _marks(name: str, given: Array, batch: int, length: int) -> np.ndarray:
+    marks = to_numpy(given) if hasattr(given, "dtype") else np.asarray(given)
     if marks.shape != (batch, length):
         raise ValueError(
             f"`{name}` must have the shape ({batch}, {length}): one mark for each sample. "
@@ -93,8 +96,10 @@ def _marks(name, marks, batch, length):
     return marks
 
 
-def segments(reset, batch, length):
-    """`(start, stop, rows that start anew before it or None)`, in order."""
+def segments(
+    reset: Array | None, batch: int, length: int
+) -> list[tuple[int, int, np.ndarray | None]]:
+    """`(start, stop, rows that start again before it or None)`, in order."""
     if reset is None:
         return [(0, length, None)] if length else []
     reset = _marks("reset", reset, batch, length)
@@ -106,7 +111,7 @@ def segments(reset, batch, length):
     return found
 
 
-def pieces(start, stop, any_length):
+def pieces(start: int, stop: int, any_length: bool) -> list[tuple[int, int]]:
     """One piece, or pieces whose lengths are powers of two: few shapes to compile for."""
     if any_length:
         return [(start, stop)]

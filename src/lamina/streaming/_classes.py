@@ -1,11 +1,13 @@
 """The classes of operations in a graph, by the names of the functions of `keras.ops`."""
 
 import inspect
+from collections.abc import Collection
 
 import keras
 import numpy as np
 from keras import ops, tree
 
+from lamina._common import Array, Tree
 from lamina.streaming._walk import Ref, walk
 
 ELEMENTWISE = """
@@ -63,13 +65,13 @@ _CALLS = {
 }
 
 
-def classes_of(names):
+def classes_of(names: Collection[str]) -> dict[str, type]:
     """`{name: class}`, of the functions that are one operation.
 
-    Keras gives these classes no public names. What a public function of `keras.ops` leaves in a
-    graph says which one is its own.
+    Keras gives these classes no public names: they are taken from the graph that each public
+    function of `keras.ops` leaves.
     """
-    x = keras.Input((None, 1, 2))
+    x: Array = keras.Input((None, 1, 2))
     program = walk(keras.Model(x, [tree.flatten(_called(name, x))[0] for name in names]))
     made = {ref: call for call in program.calls for ref in call.outputs}
     found = {}
@@ -81,7 +83,7 @@ def classes_of(names):
     return found
 
 
-def _called(name, x):
+def _called(name: str, x: Array) -> Tree:
     """The result of a function of `keras.ops` on symbolic tensors."""
     if name in _CALLS:
         return _CALLS[name](x)

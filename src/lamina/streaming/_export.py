@@ -1,29 +1,32 @@
 """The step of a model as one file, with the names of its state inside."""
 
 import json
+import os
 import pathlib
 import shutil
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops, tree
 
-from lamina._common import received, to_numpy
+from lamina._common import Array, Tree, choice, received, to_numpy
+from lamina.streaming._plan import Plan
 from lamina.streaming._state import FORMAT
 from lamina.streaming._tick import can_tick, heeded_masks, tick
 
-# lamina_edge reads the same name in each format.
+# `lamina_edge`, which never imports lamina, has this name and those of the tensors too
+# (`input_names`, `output_names`): a test holds the two together.
 NOTE = "lamina.json"
 
 
-def export(model, plan, path, format):
-    """Write the step of `plan` to `path`; the file appears only when it is whole."""
-    writers = {"litert": _litert, "onnx": _onnx, "tf_saved_model": _saved_model}
-    if format not in writers:
-        raise ValueError(f"`format` must be one of {sorted(writers)}. {received('format', format)}")
+def export(model: keras.Model, plan: Plan, path: str | os.PathLike[str], format: str) -> None:
+    """Write the step of `plan` to `path`; the file appears only when it is complete."""
+    write = _WRITERS[choice("format", format, _WRITERS)]
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             f"`export` needs the TensorFlow backend; this is {keras.backend.backend()}. Save the "
@@ -35,7 +38,7 @@ def export(model, plan, path, format):
         with warnings.catch_warnings():
             # The masked step is written too, whether masks will come or not.
             warnings.filterwarnings("ignore", ".*does not support masking", UserWarning)
-            writers[format](_Step(model, plan), made)
+            write(_Step(model, plan), made)
         if path.is_dir() and (path / "saved_model.pb").exists():
             shutil.rmtree(path)
         made.replace(path)
@@ -44,14 +47,14 @@ def export(model, plan, path, format):
 class _Step:
     """One sample: flat tensors in, flat tensors out, and a note of which is which."""
 
-    def __init__(self, model, plan):
+    def __init__(self, model: keras.Model, plan: Plan) -> None:
         can_tick(plan)
         self.model, self.plan = model, plan
         self.state = {k: to_numpy(v) for k, v in plan.initial_state(1).items()}
         self.counters = plan.initial_first()
         self.masked = heeded_masks(plan)
 
-    def specs(self, masked):
+    def specs(self, masked: bool) -> list[keras.KerasTensor]:
         """Named KerasTensors of the inputs, in order; the batch is unknown."""
         flows = [self.plan.flows[r] for r in tree.flatten(self.plan.inputs)]
         found = []
@@ -67,9 +70,9 @@ class _Step:
         found += [(f"c{i}", (), "int32") for i in range(len(self.counters))]
         return [keras.KerasTensor(shape, dtype, name=name) for name, shape, dtype in found]
 
-    def run(self, masked, tensors):
+    def run(self, masked: bool, given: Any) -> dict[str, Array]:
         """`{name: tensor}` of one sample: outputs y, new state t and counters d, and `due`."""
-        tensors = iter(tensors)
+        tensors = iter(given)
         inputs = [next(tensors) for _ in tree.flatten(self.plan.inputs)]
         masks = [next(tensors) if masked and heeds else None for heeds in self.masked]
         state = {key: next(tensors) for key in self.state}
@@ -82,18 +85,18 @@ class _Step:
             found["due"] = due
         return {name: ops.convert_to_tensor(value) for name, value in found.items()}
 
-    def note(self, order=None):
+    def note(self, order: list[str] | None = None) -> str:
         """What `lamina_edge` must know, as JSON; `order`: of the outputs, where names are lost."""
         plan = self.plan
 
-        def described(refs):
+        def described(refs: Tree) -> list[dict[str, Any]]:
             flows = [plan.flows[r] for r in tree.flatten(refs)]
             return [
                 {"shape": f.shape[2 if f.timed else 1 :], "dtype": f.dtype, "timed": f.timed}
                 for f in flows
             ]
 
-        def numbered(refs):
+        def numbered(refs: Tree) -> Tree:
             return tree.pack_sequence_as(refs, list(range(len(tree.flatten(refs)))))
 
         field = plan.receptive_field
@@ -117,17 +120,17 @@ class _Step:
         return json.dumps(note)
 
 
-def _initial(row):
+def _initial(row: np.ndarray) -> Any:
     """The fresh state of a row: one number where it is the same all over. JSON has no infinity."""
     values = np.unique(row) if row.size else np.zeros(1)
     values = row if len(values) != 1 else values[0]
     return np.vectorize(str, otypes=[object])(values).tolist()
 
 
-def _archive(step, folder, with_masks):
+def _archive(step: _Step, folder: Any, with_masks: bool) -> list[str]:
     import tensorflow as tf
 
-    archive = keras.export.ExportArchive()
+    archive: Any = keras.export.ExportArchive()
     archive.track(step.model)
     names = ["step", *(["step_masked"] if with_masks and any(step.masked) else [])]
     for name in names:
@@ -140,13 +143,13 @@ def _archive(step, folder, with_masks):
     return names
 
 
-def _saved_model(step, path):
+def _saved_model(step: _Step, path: pathlib.Path) -> None:
     _archive(step, path, with_masks=True)
     (path / "assets.extra").mkdir()
     (path / "assets.extra" / NOTE).write_text(step.note())
 
 
-def _litert(step, path):
+def _litert(step: _Step, path: pathlib.Path) -> None:
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -159,7 +162,7 @@ def _litert(step, path):
         pack.writestr(NOTE, step.note())
 
 
-def _onnx(step, path):
+def _onnx(step: _Step, path: pathlib.Path) -> None:
     try:
         import onnx
         import tf2onnx  # noqa: F401
@@ -168,10 +171,10 @@ def _onnx(step, path):
             f"`format='onnx'` needs {missing.name}: pip install 'lamina[export]'"
         ) from None
     specs = step.specs(masked=True)
-    order = []
+    order: list[str] = []
 
     class Stepper(keras.Model):
-        def call(self, tensors):
+        def call(self, tensors: list[Array]) -> list[Array]:
             found = step.run(True, tensors)
             order[:] = list(found)
             return list(found.values())
@@ -186,3 +189,10 @@ def _onnx(step, path):
     onnx.checker.check_model(model)
     onnx.helper.set_model_props(model, {NOTE: step.note(order)})
     onnx.save(model, str(path))
+
+
+_WRITERS: dict[str, Callable[[_Step, pathlib.Path], None]] = {
+    "litert": _litert,
+    "onnx": _onnx,
+    "tf_saved_model": _saved_model,
+}

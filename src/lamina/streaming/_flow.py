@@ -3,6 +3,12 @@
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
+
+from lamina._common import Shape
+
+# Steps ("down", stride, offset) and ("up", ratio).
+Schedule = tuple[tuple[Any, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -20,33 +26,33 @@ class Flow:
         reach: Samples of the model's input that one sample here depends on.
     """
 
-    shape: tuple
+    shape: Shape
     dtype: str
-    axes: tuple | None = (0, 1)
-    schedule: tuple = ()
+    axes: Any = (0, 1)
+    schedule: Schedule = ()
     lead: int = 0
     reach: float = 1
 
     @property
-    def timed(self):
+    def timed(self) -> bool:
         return self.axes is not None
 
     @property
-    def hop(self):
+    def hop(self) -> Fraction:
         """Samples of the model's input between two samples here."""
         hop = Fraction(1)
         for kind, factor, *_ in self.schedule:
             hop = hop * factor if kind == "down" else hop / factor
         return hop
 
-    def widened(self, receptive_field):
+    def widened(self, receptive_field: float) -> float:
         """The reach behind a layer that looks at `receptive_field` samples of this."""
         if math.isinf(receptive_field) or math.isinf(self.reach):
             return math.inf
         return self.reach + math.ceil((receptive_field - 1) * self.hop)
 
 
-def delayed(schedule, stride, offset):
+def delayed(schedule: Schedule, stride: int, offset: int) -> Schedule:
     """`schedule` followed by taking every `stride`-th sample from number `offset` on."""
     if schedule and schedule[-1][0] == "down":
         _, before, first = schedule[-1]
@@ -55,6 +61,6 @@ def delayed(schedule, stride, offset):
     return (*schedule, ("down", stride, offset)) if (stride, offset) != (1, 0) else schedule
 
 
-def multiplied(schedule, ratio):
+def multiplied(schedule: Schedule, ratio: int) -> Schedule:
     """`schedule` followed by `ratio` samples for each one."""
     return (*schedule, ("up", ratio)) if ratio != 1 else schedule

@@ -7,11 +7,16 @@ import functools
 import inspect
 import math
 import string
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from lamina._common import Array, Shape, to_numpy
+from lamina._common._fast import product
+from lamina.streaming._flow import Flow
 from lamina.streaming._nodes import (
     Declared,
     Marked,
@@ -24,7 +29,7 @@ from lamina.streaming._nodes import (
 from lamina.streaming._refused import PROTOCOL, Refused
 
 
-def node_of(layer, flows):
+def node_of(layer: Any, flows: list[Flow]) -> PerStep:
     """The node of a layer whose first argument has `flows`; Refused if it cannot stream."""
     if hasattr(layer, "receptive_field"):
         return _protocol(layer)
@@ -34,13 +39,13 @@ def node_of(layer, flows):
     return rule(layer, flows)
 
 
-def _own(layer):
+def _own(layer: keras.layers.Layer) -> str:
     if isinstance(layer, keras.Model):
         return f"Build it as a Functional or Sequential model, or {PROTOCOL}."
     return f"Use a layer of the table in docs/streaming.md, or {PROTOCOL}."
 
 
-def _protocol(layer):
+def _protocol(layer: Any) -> PerStep:
     field, ratio = layer.receptive_field, getattr(layer, "output_ratio", 1)
     if not isinstance(field, int | float) or not field >= 1:
         raise Refused(
@@ -60,40 +65,42 @@ def _protocol(layer):
     return Declared(layer)
 
 
-# Rules: (layer, flows of its first argument) -> node
+# (layer, flows of its first argument) -> node
+Rule = Callable[[Any, list[Flow]], PerStep]
 
 
-def _alike(layer, flows):
+def _alike(layer: Any, flows: list[Flow]) -> PerStep:
     return PerStep()
 
 
-def _activation_of(layer):
+def _activation_of(layer: Any) -> None:
     """Refuse an activation that mixes time steps, found by trying it."""
     activation = getattr(layer, "activation", None)
     if activation is None:
         return
     x = np.random.default_rng(0).standard_normal((2, 5, 4)).astype("float32")
-    whole = ops.convert_to_numpy(activation(ops.convert_to_tensor(x)))
-    parts = [
-        ops.convert_to_numpy(activation(ops.convert_to_tensor(p))) for p in (x[:, :2], x[:, 2:])
-    ]
-    if not np.allclose(whole, np.concatenate(parts, axis=1), atol=1e-5, equal_nan=True):
+    at_once, *parts = (
+        to_numpy(activation(ops.convert_to_tensor(p))) for p in (x, x[:, :2], x[:, 2:])
+    )
+    # Parts may run other code for other shapes, which differs by float32's rounding (1e-7 of values
+    # of about 1) with room for functions such as exp.
+    if not np.allclose(at_once, np.concatenate(parts, axis=1), atol=1e-5, equal_nan=True):
         raise Refused(
             "its activation mixes time steps", "Use an activation of the last axis or elementwise."
         )
 
 
-def _activated(layer, flows):
+def _activated(layer: Any, flows: list[Flow]) -> PerStep:
     _activation_of(layer)
     return PerStep()
 
 
-def _dense(layer, flows):
+def _dense(layer: Any, flows: list[Flow]) -> PerStep:
     if len(flows[0].shape) < 3:
         raise Refused("it would work over the time axis", "Give the model a last axis of features.")
     _activation_of(layer)
 
-    def apply(x):
+    def apply(x: Array) -> Array:
         # A single step without its time axis: a short graph, once exported.
         alone = x.shape[1] == 1 and len(x.shape) == 3
         return layer(x[:, 0])[:, None] if alone else layer(x)
@@ -101,7 +108,7 @@ def _dense(layer, flows):
     return Rewritten(apply)
 
 
-def _einsum_dense(layer, flows):
+def _einsum_dense(layer: Any, flows: list[Flow]) -> PerStep:
     equation = layer.equation.replace(" ", "")
     source, target = equation.split("->")
     source, kernel = source.split(",")
@@ -118,10 +125,10 @@ def _einsum_dense(layer, flows):
     return _activated(layer, flows)
 
 
-def _over_features(name, of=lambda layer: layer.axis):
+def _over_features(name: str, of: Callable[[Any], Any] = lambda layer: layer.axis) -> Rule:
     """A rule: the layer's axes must be axes of features."""
 
-    def rule(layer, flows):
+    def rule(layer: Any, flows: list[Flow]) -> PerStep:
         axes, rank = of(layer), len(flows[0].shape)
         axes = [axes] if isinstance(axes, int) else list(axes or [])
         if any(axis % rank < 2 for axis in axes):
@@ -131,7 +138,7 @@ def _over_features(name, of=lambda layer: layer.axis):
     return rule
 
 
-def _merge(layer, flows):
+def _merge(layer: Any, flows: list[Flow]) -> PerStep:
     if len({len(f.shape) for f in flows}) != 1:
         raise Refused(
             "its inputs have different ranks", "Give all of them batch, time and features."
@@ -139,43 +146,44 @@ def _merge(layer, flows):
     return Marked(layer) if isinstance(layer, _MASKED_MERGES) else PerStep()
 
 
-def _sum(layer, flows):
+def _sum(layer: Any, flows: list[Flow]) -> PerStep:
     kind = _merge(layer, flows)
-    features = [f.shape[2:] for f in flows]
+    features: list[Any] = [f.shape[2:] for f in flows]
     if len(set(features)) == 1:
         return kind
     widest = np.broadcast_shapes(*features)
-    whole = next(i for i, f in enumerate(flows) if f.timed)
+    timed = next(i for i, f in enumerate(flows) if f.timed)
 
-    def apply(inputs):
+    def apply(inputs: list[Array]) -> Array:
         # In its own shape (batch, 1, 1) would be taken for a bias: see `_added` of _operations.
-        shape = (*ops.shape(inputs[whole])[:2], *widest)
+        shape = (*ops.shape(inputs[timed])[:2], *widest)
         return layer([ops.broadcast_to(x, shape) for x in inputs])
 
     return Rewritten(apply)
 
 
-def _prelu(layer, flows):
+def _prelu(layer: Any, flows: list[Flow]) -> PerStep:
     if 1 not in (layer.shared_axes or ()):
         raise Refused("it has a slope for each time step", "Use `shared_axes=[1]`.")
     return PerStep()
 
 
-def _reshape(layer, flows):
+def _reshape(layer: Any, flows: list[Flow]) -> PerStep:
     rest = reshaped(flows[0], (flows[0].shape[0], *layer.target_shape))
     return Rewritten(lambda x: ops.reshape(x, (*ops.shape(x)[:2], *rest)))
 
 
-def reshaped(flow, target):
-    """The feature axes of a reshape to `target` (batch, time, ...), if it keeps time apart."""
+def reshaped(flow: Flow, target: Shape) -> list[int]:
+    """The feature axes of a reshape to `target` (batch, time, ...), if it leaves time alone."""
+    features: list[Any]
     (batch, time, *features), (first, second) = flow.shape, (*target, None, None)[:2]
-    rest = [int(n) for n in target[2:]]
+    rest = [int(n or 0) for n in target[2:]]
     size = None if None in features else math.prod(features)
     if rest.count(-1) == 1 and size is not None:
         rest[rest.index(-1)] = size // max(1, -math.prod(rest))
     free = -1 if first == batch else None  # one -1 stands for what is left: the time, or the batch
-    apart = second in (free, time) and second is not None and first in (batch, -1)
-    if not (apart and rest and size == math.prod(rest)):
+    kept = second in (free, time) and second is not None and first in (batch, -1)
+    if not (kept and rest and size == math.prod(rest)):
         raise Refused(
             "its shape mixes time with features",
             "Keep time as an axis of its own: a Reshape layer with a target like (-1, features).",
@@ -183,13 +191,13 @@ def reshaped(flow, target):
     return rest
 
 
-def _permute(layer, flows):
+def _permute(layer: Any, flows: list[Flow]) -> PerStep:
     if layer.dims[0] != 1:
         raise Refused("it moves the time axis", "Leave axis 1 where it is: dims such as (1, 3, 2).")
     return PerStep()
 
 
-def _zero_padding(layer, flows):
+def _zero_padding(layer: Any, flows: list[Flow]) -> PerStep:
     left, right = layer.padding
     if right or layer.data_format != "channels_last":
         raise Refused(
@@ -199,14 +207,14 @@ def _zero_padding(layer, flows):
     return Rewritten(lambda x: x, lead=left)
 
 
-def _time_distributed(layer, flows):
+def _time_distributed(layer: Any, flows: list[Flow]) -> PerStep:
     if not _row_by_row(layer.layer):
         raise Refused(
             f"its inner layer ({type(layer.layer).__name__}) is not known to see a step alone",
             "Put one of Keras' own layers without masks inside, or a Sequential model of them.",
         )
 
-    def apply(x):
+    def apply(x: Array) -> Array:
         # Keras' own loop takes one step only where the time is unknown.
         y = layer.layer(ops.reshape(x, (-1, *x.shape[2:])))
         return ops.reshape(y, (*ops.shape(x)[:2], *y.shape[1:]))
@@ -214,7 +222,7 @@ def _time_distributed(layer, flows):
     return Rewritten(apply)
 
 
-def _row_by_row(layer):
+def _row_by_row(layer: Any) -> bool:
     """Is `layer` Keras' own, or Sequential of these, so that no row of a batch sees another?"""
     if type(layer) is keras.Sequential:
         return all(map(_row_by_row, layer.layers))
@@ -222,7 +230,7 @@ def _row_by_row(layer):
     return own and "mask" not in inspect.signature(layer.call).parameters
 
 
-def _recurrent(layer, flows):
+def _recurrent(layer: Any, flows: list[Flow]) -> PerStep:
     wrong = {
         "return_sequences=False gives a single result": not layer.return_sequences,
         "go_backwards=True reads the future": layer.go_backwards,
@@ -236,7 +244,7 @@ def _recurrent(layer, flows):
     return Recurrent(layer)
 
 
-def _causal(layer):
+def _causal(layer: Any) -> bool:
     """Check a windowed layer's configuration; whether it pads by itself."""
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise Refused("data_format='channels_first' puts time last", "Use 'channels_last'.")
@@ -251,12 +259,12 @@ def _causal(layer):
     return layer.padding == "causal"
 
 
-def _one(value):
+def _one(value: Any) -> int:
     return value if isinstance(value, int) else value[0]
 
 
-def _convolution(apply):
-    def rule(layer, flows):
+def _convolution(apply: Callable[..., Array]) -> Rule:
+    def rule(layer: Any, flows: list[Flow]) -> PerStep:
         size, stride, dilation = (
             _one(v) for v in (layer.kernel_size, layer.strides, layer.dilation_rate)
         )
@@ -271,28 +279,27 @@ def _convolution(apply):
     return rule
 
 
-def _finish(layer, y):
+def _finish(layer: Any, y: Array) -> Array:
     """Bias and activation of a convolution."""
     if layer.use_bias:
         y = y + ops.cast(layer.bias, y.dtype)
     return y if layer.activation is None else layer.activation(y)
 
 
-def _conv1d(layer, stride, dilation, seen, length):
-    kernel = ops.cast(layer.kernel, layer.compute_dtype)
+def _conv1d(layer: Any, stride: int, dilation: int, seen: Array, length: Any) -> Array:
+    kernel: Array = ops.cast(layer.kernel, layer.compute_dtype)
     if length == 1:
         # One window: its taps in one matrix product, whatever the dilation.
         taps = seen[:, ::dilation]
         if layer.groups > 1:
             return _finish(layer, _in_groups(taps, kernel, layer.groups)[:, None])
         rows = kernel.shape[0] * kernel.shape[1]
-        # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
         windows, columns = ops.reshape(taps, (-1, rows)), ops.reshape(kernel, (rows, -1))
-        return _finish(layer, ops.einsum("nw,wu->nu", windows, columns)[:, None])
+        return _finish(layer, product(windows, columns)[:, None])
     return _finish(layer, ops.conv(seen, kernel, stride, "valid", dilation_rate=dilation))
 
 
-def _in_groups(taps, kernel, groups):
+def _in_groups(taps: Array, kernel: Array, groups: int) -> Array:
     """One window of a grouped convolution; TensorFlow's own cannot be written as ONNX."""
     size, features, units = kernel.shape
     taps = ops.reshape(taps, (-1, size, groups, features))
@@ -300,12 +307,12 @@ def _in_groups(taps, kernel, groups):
     return ops.reshape(ops.einsum("nsgf,sfgu->ngu", taps, kernel), (-1, units))
 
 
-def _depthwise(layer, stride, dilation, seen, length):
+def _depthwise(layer: Any, stride: int, dilation: int, seen: Array, length: Any) -> Array:
     kernel = ops.cast(layer.kernel, layer.compute_dtype)
     return _finish(layer, ops.depthwise_conv(seen, kernel, stride, "valid", dilation_rate=dilation))
 
 
-def _separable(layer, stride, dilation, seen, length):
+def _separable(layer: Any, stride: int, dilation: int, seen: Array, length: Any) -> Array:
     deep = ops.cast(layer.depthwise_kernel, layer.compute_dtype)
     wide = ops.cast(layer.pointwise_kernel, layer.compute_dtype)
     return _finish(
@@ -313,14 +320,14 @@ def _separable(layer, stride, dilation, seen, length):
     )
 
 
-def _pooling(pool):
-    def rule(layer, flows):
+def _pooling(pool: Callable[..., Array]) -> Rule:
+    def rule(layer: Any, flows: list[Flow]) -> PerStep:
         size, stride = _one(layer.pool_size), _one(layer.strides)
         if size == stride == 1:
             return PerStep()
         _causal(layer)
 
-        def apply(seen, length):
+        def apply(seen: Array, length: Any) -> Array:
             return pool(seen, size, stride, "valid", data_format="channels_last")
 
         return Window(layer, flows[0].shape[-1], size, apply, stride, size - 1)
@@ -328,15 +335,15 @@ def _pooling(pool):
     return rule
 
 
-def _batch_normalization(layer, flows):
+def _batch_normalization(layer: Any, flows: list[Flow]) -> PerStep:
     return _over_features("axis")(layer, flows)
 
 
-def _normalization(layer, flows):
+def _normalization(layer: Any, flows: list[Flow]) -> PerStep:
     return _over_features("axis", lambda layer: tuple(layer.axis or ()))(layer, flows)
 
 
-def _discretization(layer, flows):
+def _discretization(layer: Any, flows: list[Flow]) -> PerStep:
     if layer.output_mode != "int":
         raise Refused(f"output_mode={layer.output_mode!r} counts over time", "Use 'int'.")
     return PerStep()
@@ -349,7 +356,7 @@ _ALIKE = (
 )  # fmt: skip
 _MASKED_MERGES = (layers.Multiply, layers.Maximum, layers.Minimum)
 
-RULES = {
+RULES: dict[type, Rule] = {
     **dict.fromkeys(_ALIKE, _alike),
     **dict.fromkeys((layers.Add, layers.Average), _sum),
     **dict.fromkeys((layers.Subtract, *_MASKED_MERGES), _merge),

@@ -3,18 +3,20 @@
 import hashlib
 import inspect
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops, tree
 
-from lamina._common import to_numpy
-from lamina.streaming._flow import Flow, delayed, multiplied
+from lamina._common import Array, State, Tree, received, to_numpy
+from lamina.streaming._flow import Flow, Schedule, delayed, multiplied
 from lamina.streaming._layers import node_of
 from lamina.streaming._nodes import Declared, Marked, PerStep
 from lamina.streaming._operations import operation_of
 from lamina.streaming._refused import Refused, refuse_known
-from lamina.streaming._walk import Ref, walk
+from lamina.streaming._walk import Call, Program, Ref, walk
 
 
 class Plan:
@@ -26,12 +28,12 @@ class Plan:
         nodes: `Node`s in order.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         program = walk(model)
         self.inputs, self.outputs = program.inputs, program.outputs
         self.flows = _input_flows(program)
-        self.nodes = []
-        calls = {}
+        self.nodes: list[Node] = []
+        calls: dict[str, int] = {}
         for call in program.calls:
             number = calls[call.path] = calls.get(call.path, -1) + 1
             self.nodes.append(_planned(call, number, self.flows, program.specs))
@@ -47,14 +49,14 @@ class Plan:
         self.every_sample = all(f.schedule == () for f in self.flows.values() if f.timed)
 
     @property
-    def receptive_field(self):
+    def receptive_field(self) -> int | float:
         field = max(self.flows[r].reach for r in tree.flatten(self.outputs))
         return math.inf if math.isinf(field) else int(field)
 
-    def remembering(self):
+    def remembering(self) -> list["Node"]:
         return [node for node in self.nodes if node.remembers]
 
-    def initial_state(self, batch):
+    def initial_state(self, batch: int) -> State:
         """`{"<path>#<call>/<name>": array}`."""
         return {
             f"{node.key}/{name}": ops.convert_to_tensor(value)
@@ -62,17 +64,17 @@ class Plan:
             for name, value in node.kind.initial_state(batch).items()
         }
 
-    def initial_first(self):
+    def initial_first(self) -> dict[str, int]:
         """For each node that skips samples: how many to go until the next result."""
         return {n.key: n.first for n in self.remembering() if (n.kind.stride, n.first) != (1, 0)}
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Of what the state means: the layers, their order, reach, and shapes of state and weights.
 
         Not of the values: a model trained further is the same model.
         """
         state = self.initial_state(1)
-        parts = [
+        parts: list[str] = [
             f"{k} {tuple(v.shape)} {keras.backend.standardize_dtype(v.dtype)}"
             for k, v in state.items()
         ]
@@ -84,7 +86,9 @@ class Plan:
         parts += [f"{key} {first}" for key, first in self.initial_first().items()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
-    def lengths(self, length, first):
+    def lengths(
+        self, length: int, first: Mapping[str, int]
+    ) -> tuple[dict[Ref, int], dict[str, int]]:
         """Samples of each tensor when `length` come in, and the `first` of the next block."""
         lengths = dict.fromkeys(self.timed_inputs, length)
         first = dict(first)
@@ -100,10 +104,17 @@ class Plan:
             lengths.update(dict.fromkeys(node.outputs, n * node.kind.ratio))
         return lengths, first
 
-    def run(self, inputs, masks, state, first, lengths=None):
+    def run(
+        self,
+        inputs: list[Array],
+        masks: list[Array | None],
+        state: State,
+        first: Mapping[str, int],
+        lengths: Mapping[Ref, int] | None = None,
+    ) -> tuple[list[Array], State]:
         """Outputs and new state for one block. `lengths`: those of tensors that may be empty."""
         values = dict(zip(tree.flatten(self.inputs), inputs, strict=True))
-        masks = dict(zip(self.timed_inputs, masks, strict=True))
+        known: dict[Ref, Array] = dict(zip(self.timed_inputs, masks, strict=True))
         state = dict(state)
         for node in self.nodes:
             if lengths and node.timed and not lengths[node.timed[0]]:
@@ -111,21 +122,28 @@ class Plan:
             else:
                 due = not lengths or not node.timed or lengths[node.outputs[0]]
                 place = first.get(node.key, 0) if due else None
-                found, new, mask = node.run(values, masks, state, place)
+                found, new, mask = node.run(values, known, state, place)
             state.update(new)
-            self.keep(node, found, mask, values, masks)
+            self.keep(node, found, mask, values, known)
             for ref in node.outputs:
                 if lengths and ref in lengths and not lengths[ref]:
-                    values[ref], masks[ref] = self._nothing(ref, inputs[0]), None
+                    values[ref], known[ref] = self._nothing(ref, inputs[0]), None
         return [values[r] for r in tree.flatten(self.outputs)], state
 
-    def keep(self, node, found, mask, values, masks):
-        """Put the outputs of a node and their masks where later nodes look."""
+    def keep(
+        self,
+        node: "Node",
+        found: list[Array],
+        mask: Tree,
+        values: dict[Ref, Array],
+        masks: dict[Ref, Array],
+    ) -> None:
+        """Keep the outputs of a node and their masks for later nodes."""
         flat = tree.flatten(mask) if mask is not None else []
         values.update(zip(node.outputs, found, strict=True))
         masks.update(zip(node.outputs, [*flat, *[None] * len(found)], strict=False))
 
-    def _nothing(self, ref, like):
+    def _nothing(self, ref: Ref, like: Array) -> Array:
         flow = self.flows[ref]
         shape = [0 if axis == flow.axes[1] else n for axis, n in enumerate(flow.shape)]
         shape[flow.axes[0]] = like.shape[0]
@@ -141,12 +159,12 @@ class Node:
         first: Samples to go, at the start, until its first result.
     """
 
-    def __init__(self, call, key, kind, first):
+    def __init__(self, call: Call, key: str, kind: PerStep, first: int) -> None:
         self.op, self.key, self.kind, self.first = call.op, key, kind, first
         self.args = _constants(call.args)
         self.kwargs = {k: _constants(v) for k, v in call.kwargs.items()}
         self.outputs = call.outputs
-        self.timed = []
+        self.timed: list[Ref] = []
         self.is_layer = isinstance(self.op, keras.layers.Layer)
         self.remembers = kind.remembers
         if self.is_layer:
@@ -154,14 +172,16 @@ class Node:
             if "training" in self.parameters:
                 self.kwargs = {**self.kwargs, "training": False}
 
-    def run(self, values, masks, state, first):
+    def run(
+        self, values: dict[Ref, Array], masks: dict[Ref, Array], state: State, first: int | None
+    ) -> tuple[list[Array], State, Tree]:
         """`(flat outputs, new entries of the state, mask)`."""
         args, kwargs = _filled(self.args, values), _filled(self.kwargs, values)
         if not self.is_layer:
             kind = self.kind
             call = kind if callable(kind) else self.op
             return tree.flatten(call(*args, **kwargs)), {}, None
-        mask = kwargs.pop("mask", None)
+        mask: Tree = kwargs.pop("mask", None)
         if mask is None:
             mask = tree.map_structure(
                 lambda x: masks.get(x) if isinstance(x, Ref) else None, self.args[0]
@@ -183,7 +203,7 @@ class Node:
             after = self.op.compute_mask(args[0], mask)
         return tree.flatten(found), new, after
 
-    def _step(self, x, mask, state, first):
+    def _step(self, x: Tree, mask: Tree, state: State, first: int | None) -> tuple[Tree, State]:
         prefix = f"{self.key}/"
         mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         if getattr(self.op, "autocast", True):
@@ -191,39 +211,39 @@ class Node:
         y, new = self.kind.step(x, mine, mask, first)
         if new.keys() != mine.keys():
             raise ValueError(
-                f"{self.key}: `step` must give back the state that it got, "
-                f"{sorted(mine)}. Received: {sorted(new)}"
+                f"{self.key}: `step` must return a state of the names that it got, "
+                f"{sorted(mine)}. {received('state', sorted(new))}"
             )
         return y, {prefix + name: value for name, value in new.items()}
 
-    def _cast(self, x):
+    def _cast(self, x: Array) -> Array:
         floating = keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype))
         return ops.cast(x, self.op.compute_dtype) if floating else x
 
 
-def _constants(arguments):
+def _constants(arguments: Tree) -> Any:
     """Constant tensors as NumPy arrays: TensorFlow would make them inputs of an ONNX file."""
     frozen = keras.backend.backend() == "tensorflow"
 
-    def plain(x):
+    def plain(x: Any) -> Any:
         return to_numpy(x) if frozen and ops.is_tensor(x) and not hasattr(x, "assign") else x
 
     return tree.map_structure(plain, arguments)
 
 
-def _filled(arguments, values):
+def _filled(arguments: Tree, values: Mapping[Ref, Any]) -> Any:
     return tree.map_structure(lambda x: values[x] if isinstance(x, Ref) else x, arguments)
 
 
-def _input_flows(program):
+def _input_flows(program: Program) -> dict[Ref, Flow]:
     """Inputs whose second axis is as long as the first one's are sequences; others are constant."""
     refs = tree.flatten(program.inputs)
     specs = [program.specs[r] for r in refs]
     for spec in specs:
         if len(spec.shape) < 2:
             raise ValueError(
-                f"`Stream` needs inputs of shape (batch, time, ...). Received: {spec.name} of "
-                f"shape {spec.shape}"
+                "`Stream` needs inputs of shape (batch, time, ...). "
+                f"{received('input', spec.name, shape=spec.shape)}"
             )
     times = [spec.shape[1] for spec in specs]
     time = None if None in times else times[0]
@@ -233,7 +253,7 @@ def _input_flows(program):
     }
 
 
-def _planned(call, number, flows, specs):
+def _planned(call: Call, number: int, flows: dict[Ref, Flow], specs: Mapping[Ref, Any]) -> Node:
     """The Node of a call; the flows of its outputs are added to `flows`."""
     try:
         node, found = _node(call, number, flows, specs)
@@ -243,13 +263,16 @@ def _planned(call, number, flows, specs):
     return node
 
 
-def _node(call, number, flows, specs):
+def _node(
+    call: Call, number: int, flows: Mapping[Ref, Flow], specs: Mapping[Ref, Any]
+) -> tuple[Node, dict[Ref, Flow]]:
     _check_training(call)
     refs = [x for x in tree.flatten((call.args, call.kwargs)) if isinstance(x, Ref)]
     timed = [r for r in refs if flows[r].timed]
     shapes = [tuple(specs[r].shape) for r in call.outputs]
     if not timed:
-        kind, axes = PerStep(), [None] * len(shapes)
+        kind: PerStep = PerStep()
+        axes: list[Any] = [None] * len(shapes)
     elif isinstance(call.op, keras.layers.Layer):
         kind, axes = _layer(call, flows), [(0, 1)] * len(shapes)
     else:
@@ -265,12 +288,12 @@ def _node(call, number, flows, specs):
     return node, found
 
 
-def _check_training(call):
+def _check_training(call: Call) -> None:
     if call.kwargs.get("training"):
         raise Refused("it was called with training=True", "Leave `training` out of the call.")
 
 
-def _layer(call, flows):
+def _layer(call: Call, flows: Mapping[Ref, Flow]) -> PerStep:
     extra = {k: v for k, v in call.kwargs.items() if k not in ("mask", "training")}
     extra = {k: v for k, v in extra.items() if v is not None}
     rest = [x for x in call.args[1:] if x is not None]
@@ -292,7 +315,7 @@ def _layer(call, flows):
     return kind
 
 
-def _constant(layer, arguments, flows):
+def _constant(layer: Any, arguments: Tree, flows: Mapping[Ref, Flow]) -> bool:
     """Does `layer` treat every step alike, with further `arguments` that have no time axis?"""
     alike = getattr(layer, "receptive_field", None) == 1
     if not alike or (hasattr(layer, "initial_state") and layer.initial_state(1)):
@@ -302,7 +325,7 @@ def _constant(layer, arguments, flows):
     )
 
 
-def _timing(kind, flows):
+def _timing(kind: PerStep, flows: list[Flow]) -> tuple[Schedule, int, int, float]:
     """Schedule, lead, first and reach behind a node."""
     if not flows:
         return (), 0, 0, 1

@@ -9,26 +9,26 @@ PROTOCOL = "write a layer with `initial_state` and `step` (docs/streaming.md)"
 class Refused(Exception):
     """Raised by a rule; the plan adds the path and raises it as a ValueError."""
 
-    def __init__(self, reason, repair):
+    def __init__(self, reason: str, repair: str) -> None:
         super().__init__(reason)
         self.reason = reason
         self.repair = repair
 
-    def at(self, path, op):
+    def at(self, path: str, op: object) -> ValueError:
         """The error that the user sees."""
         return ValueError(
             f"`Stream` cannot run {path} ({type(op).__name__}): {self.reason}.\n{self.repair}"
         )
 
 
-def refuse_known(layer):
+def refuse_known(layer: keras.layers.Layer) -> None:
     """Refuse a layer of which it is known what to use instead."""
     name = keras.saving.get_registered_name(type(layer))
     if found := REFUSALS.get(type(layer), REFUSALS.get(name)):
         raise Refused(*found)
 
 
-_WHOLE = "it needs the whole sequence"
+_ALL_STEPS = "it needs the whole sequence"
 _CAUSAL_MEAN = (
     "Use a causal average (ZeroPadding1D((window - 1, 0)) and AveragePooling1D(window, strides=1)) "
     "or take the output before it."
@@ -39,9 +39,9 @@ REFUSALS = {
         "it reads the sequence from both ends",
         "Use its forward layer alone, with return_sequences=True.",
     ),
-    layers.GlobalAveragePooling1D: (_WHOLE, _CAUSAL_MEAN),
+    layers.GlobalAveragePooling1D: (_ALL_STEPS, _CAUSAL_MEAN),
     layers.GlobalMaxPooling1D: (
-        _WHOLE,
+        _ALL_STEPS,
         "Use a causal maximum (ZeroPadding1D((window - 1, 0)) and MaxPooling1D(window, strides=1)) "
         "or take the output before it.",
     ),
@@ -61,7 +61,8 @@ REFUSALS = {
         "it multiplies every step with every other",
         "Use Multiply, and a sum over the features.",
     ),
-    # By its name: the families do not import each other.
+    # By its registered name, since the families do not import each other. That it is registered is
+    # tested.
     "lamina>IntermediateOutput": (
         "the layer inside it is not a call of the model",
         "Make both outputs of the model: keras.Model(inputs, [inner(x), x]), with the layer inside "

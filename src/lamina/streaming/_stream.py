@@ -1,10 +1,14 @@
 """`Stream`: a causal model, sample by sample, exactly."""
 
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops, tree
 
-from lamina._common import positive_integer, received
+from lamina._common import Array, Tree, positive_integer, received
 from lamina._common._compiled import compiled
 from lamina.streaming import _state
 from lamina.streaming._blocks import as_block, block_of, flat_inputs, masks_of, pieces, segments
@@ -24,8 +28,8 @@ class Stream:
 
     Args:
         model: A built Functional or Sequential model, of lamina's layers, Keras' causal ones, and
-            any that follow the protocol `initial_state(batch)`, `step(x, state, mask=None)`,
-            `receptive_field`. It runs as in inference.
+            any that follow the protocol of `lamina.streaming.Causal`: `receptive_field`,
+            `initial_state(batch)`, `step(x, state, mask=None)`. It runs as in inference.
         batch_size: Sequences that run side by side.
         jit_compile: On TensorFlow: compile by XLA, as in `compile`. Each length of block compiles
             for itself (a few powers of two), which pays where blocks are long and always alike.
@@ -52,24 +56,23 @@ class Stream:
         2
     """
 
-    def __init__(self, model, batch_size=1, jit_compile=False):
+    def __init__(self, model: keras.Model, batch_size: int = 1, jit_compile: bool = False) -> None:
         if not isinstance(model, keras.Model):
             raise ValueError(f"`model` must be a Keras model. {received('model', model)}")
         self.model = model
         self.batch_size = positive_integer("batch_size", batch_size, "the number of sequences")
         self.jit_compile = bool(jit_compile)
         self._plan = Plan(model)
-        self._functions = {}
+        self._functions: dict[tuple, Callable[..., Any]] = {}
         self._fresh = self._plan.initial_state(self.batch_size)
-        self._shapes = {k: v.shape for k, v in self._fresh.items()}
         self.reset()
 
     @property
-    def receptive_field(self):
+    def receptive_field(self) -> int | float:
         """Samples of the input that one output depends on, the current one included."""
         return self._plan.receptive_field
 
-    def step(self, x, mask=None):
+    def step(self, x: Tree, mask: Tree = None) -> Tree:
         """One sample `(batch, features)`, or a structure of them, to one output `(batch, units)`.
 
         `mask` `(batch,)`: False where the sample is missing.
@@ -86,13 +89,13 @@ class Stream:
         y = self.push(tree.pack_sequence_as(self._plan.inputs, blocks), mask)
         return tree.map_structure(lambda y: y[:, 0], y)
 
-    def push(self, x, mask=None, reset=None):
+    def push(self, x: Tree, mask: Tree = None, reset: Array | None = None) -> Tree:
         """A block `(batch, n, features)`, n >= 0, to the outputs that are due `(batch, m, units)`.
 
         Args:
             x: The block, or a structure of blocks like the model's inputs.
             mask: `(batch, n)`, False where a sample is missing; or one for each input.
-            reset: `(batch, n)`, True at a sample before which its row starts anew.
+            reset: `(batch, n)`, True at a sample before which its row starts again.
         """
         inputs, length = self._inputs(x)
         flows = [self._plan.flows[r] for r in self._plan.timed_inputs]
@@ -110,7 +113,7 @@ class Stream:
         ]
         return tree.pack_sequence_as(self._plan.outputs, outputs)
 
-    def peek(self, x, mask=None):
+    def peek(self, x: Tree, mask: Tree = None) -> Tree:
         """What `push` would give, while the stream stays where it is."""
         place = self._state, self._first
         try:
@@ -118,8 +121,8 @@ class Stream:
         finally:
             self._state, self._first = place
 
-    def reset(self, rows=None):
-        """Start anew: all rows, or those of `rows` (numbers, or one bool for each row)."""
+    def reset(self, rows: Array | None = None) -> None:
+        """Start again: all rows, or those of `rows` (numbers, or one bool for each row)."""
         chosen = _state.chosen_rows(rows, self.batch_size)
         if chosen.all():
             self._first = self._plan.initial_first()
@@ -127,21 +130,22 @@ class Stream:
             return
         if self._first != self._plan.initial_first():
             raise ValueError(
-                "Some rows cannot start anew here: with strides, the rows of a stream give their "
+                "Some rows cannot start again here: with strides, the rows of a stream give their "
                 "results together. Reset all rows, or at a multiple of the strides."
             )
+        value: Array
         for key, value in self._state.items():
             keep = ops.convert_to_tensor(chosen.reshape((-1,) + (1,) * (len(value.shape) - 1)))
             self._state[key] = ops.where(keep, self._fresh[key], value)
 
     @property
-    def state(self):
+    def state(self) -> dict[str, np.ndarray]:
         """A flat dict `{"<layer path>#<call>/<name>": array}` of NumPy arrays, with the `format`
         version and the `fingerprint` of the model: `np.savez(path, **stream.state)` keeps it.
         """
         return _state.saved(self._state, self._first, self._plan.fingerprint())
 
-    def load_state(self, state):
+    def load_state(self, state: Mapping[str, Array]) -> None:
         """Go on from a `state`; refused if it is of another model, version or batch size."""
         _state.check(state, self.state)
         self._first = {key: int(state[f"{key}/first"]) for key in self._first}
@@ -150,13 +154,13 @@ class Stream:
             for key, value in self._fresh.items()
         }
 
-    def export(self, path, format="litert"):
+    def export(self, path: str | os.PathLike[str], format: str = "litert") -> None:
         """Write the step as one file for `lamina_edge.load`: `"litert"`, `"onnx"`, or
         `"tf_saved_model"` (a folder, for TensorFlow). Needs the TensorFlow backend.
         """
         export(self.model, self._plan, path, format)
 
-    def _inputs(self, x):
+    def _inputs(self, x: Tree) -> tuple[list[Array], Any]:
         """The inputs as a flat list of tensors, and how many samples they have."""
         refs = tree.flatten(self._plan.inputs)
         given = flat_inputs(self._plan.inputs, x)
@@ -169,12 +173,12 @@ class Stream:
         return blocks, time
 
     @property
-    def _any_length(self):
+    def _any_length(self) -> bool:
         """Can one compiled function run blocks of every length?"""
         dynamic = keras.backend.backend() in ("tensorflow", "torch") and not self.jit_compile
         return dynamic and self._plan.every_sample
 
-    def _run(self, inputs, masks, start, stop):
+    def _run(self, inputs: list[Array], masks: list[Any], start: int, stop: int) -> list[Array]:
         flows = self._plan.flows
         refs = tree.flatten(self._plan.inputs)
         block = [
@@ -191,7 +195,7 @@ class Stream:
         self._first = first
         return outputs
 
-    def _function(self, length, masks):
+    def _function(self, length: int, masks: list[Any]) -> Callable[..., Any]:
         """The compiled step for blocks of `length`, from the current place in the strides."""
         key = length if length == 1 or not self._any_length else None
         held = tuple(m is not None for m in masks)
@@ -200,7 +204,7 @@ class Stream:
             first = dict(self._first)
             lengths = None if self._plan.every_sample else self._plan.lengths(length, first)[0]
 
-            def run(block, masks, state):
+            def run(block: list[Array], masks: list[Array], state: dict[str, Array]) -> Any:
                 given = iter(masks)
                 masks = [next(given) if yes else None for yes in held]
                 return self._plan.run(block, masks, state, first, lengths)
@@ -209,8 +213,8 @@ class Stream:
             self._functions[place] = compiled(run, self.model.variables, specs, self.jit_compile)
         return self._functions[place]
 
-    def _specs(self, length, held):
-        def spec(ref):
+    def _specs(self, length: int | None, held: tuple[bool, ...]) -> list[Any]:
+        def spec(ref: Any) -> keras.KerasTensor:
             flow = self._plan.flows[ref]
             rest = flow.shape[2:] if flow.timed else flow.shape[1:]
             time = (length,) if flow.timed else ()

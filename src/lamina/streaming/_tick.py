@@ -7,10 +7,13 @@ keeps the state of a layer whose input was not due.
 import keras
 from keras import ops, tree
 
+from lamina._common import Array, State
 from lamina.streaming._nodes import Marked, Protocol, Recurrent
+from lamina.streaming._plan import Plan
+from lamina.streaming._walk import Ref
 
 
-def can_tick(plan):
+def can_tick(plan: Plan) -> None:
     """Refuse a model that multiplies samples before it strides."""
     kinds = {step[0] for flow in plan.flows.values() for step in flow.schedule}
     if kinds == {"up", "down"}:
@@ -20,16 +23,23 @@ def can_tick(plan):
         )
 
 
-def tick(plan, inputs, masks, state, counters):
+def tick(
+    plan: Plan,
+    inputs: list[Array],
+    masks: list[Array | None],
+    state: State,
+    counters: State,
+) -> tuple[list[Array], State, State, Array | None]:
     """`(outputs, state, counters, due)`; `due` is None if there is an output at every sample."""
     if not counters:
-        return *plan.run(inputs, masks, state, {}), {}, None
+        outputs, state = plan.run(inputs, masks, state, {})
+        return outputs, state, {}, None
     values = dict(zip(tree.flatten(plan.inputs), inputs, strict=True))
-    masks = dict(zip(plan.timed_inputs, masks, strict=True))
+    known: dict[Ref, Array] = dict(zip(plan.timed_inputs, masks, strict=True))
     state, counters, due = dict(state), dict(counters), {}
     for node in plan.nodes:
-        found, new, mask = node.run(values, masks, state, 0)
-        plan.keep(node, found, mask, values, masks)
+        found, new, mask = node.run(values, known, state, 0)
+        plan.keep(node, found, mask, values, known)
         gate = due.get(node.timed[0]) if node.timed else None
         state |= {key: _choose(gate, value, state[key]) for key, value in new.items()}
         if node.key in counters:
@@ -45,16 +55,16 @@ def tick(plan, inputs, masks, state, counters):
     return [values[r] for r in tree.flatten(plan.outputs)], state, counters, due[ends[0]]
 
 
-def _choose(gate, new, old):
+def _choose(gate: Array | None, new: Array, old: Array) -> Array:
     return new if gate is None else ops.where(gate, new, old)
 
 
-def heeded_masks(plan):
+def heeded_masks(plan: Plan) -> list[bool]:
     """For each input with a time axis: does a mask on it change anything?"""
     return [_heeds(plan, ref) for ref in plan.timed_inputs]
 
 
-def _heeds(plan, ref):
+def _heeds(plan: Plan, ref: Ref) -> bool:
     carry = {ref}
     for node in plan.nodes:
         held = carry.intersection(node.timed)

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 from keras import tree
 
+from lamina._common import Array, Tree, received
+
 
 @dataclass(frozen=True)
 class Ref:
@@ -26,8 +28,8 @@ class Call:
 
     op: Any
     path: str
-    args: tuple
-    kwargs: dict
+    args: Any
+    kwargs: Any
     outputs: list[Ref]
 
 
@@ -44,18 +46,18 @@ class Program:
 class _Stand(keras.Operation):
     """Stands in the walked graph for an operation, so that the model's own gain no node."""
 
-    def __init__(self, outputs):
+    def __init__(self, outputs: Tree) -> None:
         super().__init__()
         self.specs = outputs
 
-    def call(self, *args, **kwargs):
+    def call(self, *args: Any, **kwargs: Any) -> Tree:
         raise NotImplementedError("walked, never run")
 
-    def compute_output_spec(self, *args, **kwargs):
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Tree:
         return self.specs
 
 
-def is_graph(op):
+def is_graph(op: Any) -> bool:
     """Is `op` a Functional or Sequential model that adds nothing of its own in `call`?"""
     if isinstance(op, keras.Sequential):
         return type(op).call is keras.Sequential.call
@@ -64,7 +66,7 @@ def is_graph(op):
     return type(op).call is _functional_call()
 
 
-def walk(model):
+def walk(model: keras.Model) -> Program:
     """The Program of a built Functional or Sequential model."""
     walker = _Walker()
     inputs, outputs = walker.open(model, "")
@@ -78,13 +80,14 @@ def walk(model):
 
 
 class _Walker:
-    def __init__(self):
-        self.refs = {}
-        self.specs = {}
-        self.calls = []
-        self.kept = []  # symbolic tensors are told apart by id: none may be freed while walking
+    def __init__(self) -> None:
+        self.refs: dict[int, Ref] = {}
+        self.specs: dict[Ref, Any] = {}
+        self.calls: list[Call] = []
+        # Symbolic tensors are distinguished by id: none may be freed while walking.
+        self.kept: list[Array] = []
 
-    def name(self, tensor):
+    def name(self, tensor: Array) -> Ref:
         """A new Ref for a symbolic tensor."""
         ref = Ref(len(self.specs))
         self.refs[id(tensor)] = ref
@@ -92,7 +95,7 @@ class _Walker:
         self.kept.append(tensor)
         return ref
 
-    def open(self, model, prefix, given=None):
+    def open(self, model: Any, prefix: str, given: list[Ref] | None = None) -> tuple[Tree, Tree]:
         """Walk `model`; `given` are the Refs of its inputs when it is nested in another."""
         inputs, outputs = _ends(model, prefix)
         fresh = tree.map_structure(
@@ -114,7 +117,8 @@ class _Walker:
         )
         return fresh, clone.output
 
-    def visit(self, prefix, op, args, kwargs):
+    def visit(self, prefix: str, op: Any, args: Any, kwargs: Any) -> Tree:
+        """Note one call; a nested model is walked in its turn."""
         path = f"{prefix}{op.name}"
         if is_graph(op):
             return self.visit_model(path, op, args, kwargs)
@@ -123,7 +127,8 @@ class _Walker:
         self.calls.append(Call(op, path, self.refer(args), self.refer(kwargs), refs))
         return outputs
 
-    def visit_model(self, path, model, args, kwargs):
+    def visit_model(self, path: str, model: Any, args: Any, kwargs: Any) -> Tree:
+        """Walk a nested model; its outputs are those of its own last calls."""
         takes = tree.flatten(_ends(model, f"{path}/")[0])
         given = [
             self.enter(path, x, end.dtype)
@@ -137,33 +142,34 @@ class _Walker:
             self.kept.append(outer)
         return outputs
 
-    def enter(self, path, tensor, dtype):
-        """The Ref of an input of a nested model, which casts what it is given to its own dtype."""
+    def enter(self, path: str, tensor: Array, dtype: str) -> Ref:
+        """The Ref of an input of a nested model, which casts its inputs to its own dtype."""
         ref = self.refs[id(tensor)]
         if keras.backend.standardize_dtype(tensor.dtype) == dtype:
             return ref
-        start = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
-        cast = keras.Model(start, keras.ops.cast(start, dtype))
+        start: Array = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
+        cast: Any = keras.Model(start, keras.ops.cast(start, dtype))
         inside = self.name(cast.output)
         self.calls.append(Call(cast.operations[-1], f"{path}/cast", (ref,), {}, [inside]))
         return inside
 
-    def refer(self, arguments):
+    def refer(self, arguments: Tree) -> Tree:
+        """`arguments` with Refs in place of symbolic tensors."""
         return tree.map_structure(lambda x: self.refs.get(id(x), x), arguments)
 
 
 @functools.cache
-def _functional_call():
+def _functional_call() -> Any:
     x = keras.Input((1,))
     return type(keras.Model(x, x)).call
 
 
-def _ends(model, prefix):
+def _ends(model: Any, prefix: str) -> tuple[Tree, Tree]:
     """Symbolic inputs and outputs of a model, in their structure."""
     where = prefix.rstrip("/") or model.name
     if not model.built:
         raise ValueError(
-            f"`Stream` needs a built model. Received: {where}, not built yet.\n"
+            f"`Stream` needs a built model. {received('model', where, built=False)}\n"
             "Start it with keras.Input((None, features)), or call it once."
         )
     if isinstance(model, keras.Sequential):

@@ -1,40 +1,46 @@
-"""Taking values out of a model while it runs, and putting others in."""
+"""Recording values inside a model while it runs, and replacing them."""
 
 import contextlib
 import functools
 import inspect
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 from keras import ops
 
-from lamina._common import received
+from lamina._common import Tree, received
 from lamina.taps._interception import COMPILED, SHAPES, Surroundings, intact, watching
 from lamina.taps._paths import check_model, resolve
-from lamina.taps._tap import as_taps
+from lamina.taps._tap import Tap, as_taps
 
 
 class capture:
-    """A scope in which the calls of a model leave behind what the taps point at.
+    """A scope that records the values at the taps of a model when it is called.
 
         with capture(model, ["encoder.3"]) as seen:
             y = model(x)
         seen["encoder.3"]
 
-    One forward pass, in eager or in compiled code; for steps that you write yourself. For `fit`,
-    `predict` and saving, use `Tapped`.
+    One forward pass, in eager or in compiled code; for custom training steps. For `fit`, `predict`
+    and saving, use `Tapped`.
 
     Args:
         model: Any Keras layer or model: Functional, Sequential, subclassed, nested.
         taps: A path, a `Tap`, a list of them, or `{alias: path or Tap}`. Calls are counted from
             the start of the scope.
-        modify: What to put in the place of a value: `{key: function of the value}`, or one
-            `function(key, value)` for every tap. A key that is not among the taps is a path. The
-            result must have the value's shapes and dtypes. Taps see the result.
+        modify: Replacements of values: `{key: function of the value}`, or one function of
+            `(key, value)` for every tap. A key that is not among the taps is a path. The result
+            must have the value's shapes and dtypes. Taps record the result.
+
+    Returns:
+        By `with ... as`, a dict with the key of each tap, filled as the model is called: the value
+        at the tap, in the shape and dtype that the layer gave it; a list of them for `call="all"`.
 
     Raises:
+        TypeError: if `model` is not a Keras layer, or if taps or `modify` are of another kind.
         ValueError: if a path leads nowhere or to several layers (at the start); if a tapped layer
             is called inside a scan, cond, remat or the like, or a compiled function such as that
             of `predict`, whose values cannot leave; if `modify` changes a shape or dtype; if a tap
@@ -52,13 +58,13 @@ class capture:
         [[2., 0.]]
     """
 
-    def __init__(self, model, taps, modify=None):
+    def __init__(self, model: keras.layers.Layer, taps: Any, modify: Any = None) -> None:
         check_model(model)
         self._model = model
         self._taps = as_taps(taps)
         self._modify = _as_modify(modify, self._taps)
 
-    def __enter__(self):
+    def __enter__(self) -> dict[str, Tree]:
         self._layers, self._points = {}, {}
         only_modified = [key for key in self._modify if key not in self._taps]
         self._all = {**self._taps, **as_taps(only_modified)}
@@ -67,13 +73,14 @@ class capture:
             self._layers[key] = layer
             self._points.setdefault(id(layer), []).append((key, tap))
         self._calls, self._fired = Counter(), set()
-        self._seen, self._refused = {}, None
-        self._outside = Surroundings(sys._getframe(1))
+        self._seen: dict[str, Tree] = {}
+        self._refused: str | None = None
+        self._outside: Surroundings | None = Surroundings(sys._getframe(1))
         self._watch = watching(self) if self._points else contextlib.nullcontext()
         self._watch.__enter__()
         return self._seen
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self._outside = None  # it holds a frame
         try:
             if kind is None:
@@ -84,19 +91,20 @@ class capture:
             for key in self._taps:  # in the order of the taps
                 self._seen[key] = _still_alive(self._taps[key], self._seen.pop(key))
 
-    def around(self, layer, call):
+    def around(self, layer: keras.layers.Layer, call: Callable) -> Callable:
         """The call of `layer`, observed if it is tapped."""
         points = self._points.get(id(layer))
         if points is None:
             return call
 
-        def observed(*args, **kwargs):
+        def observed(*args: Any, **kwargs: Any) -> Tree:
             control = self._outside.control((args, kwargs))
             if control == SHAPES:
                 return call(*args, **kwargs)
             if control == COMPILED:
-                # Left alone, since what is compiled would keep a modification after the scope; told
-                # at the end, since on JAX an error inside `fit` or `predict` loses the weights.
+                # Not touched, since what is compiled would keep a modification after the scope;
+                # refused at the end, since on JAX an error inside `fit` or `predict` loses the
+                # weights.
                 self._refused = _enclosed(points[0][1].path, layer, control)
                 return call(*args, **kwargs)
             if control is not None:
@@ -108,7 +116,9 @@ class capture:
 
         return observed
 
-    def _at_input(self, layer, points, index, args, kwargs):
+    def _at_input(
+        self, layer: keras.layers.Layer, points: list, index: int, args: tuple, kwargs: dict
+    ) -> tuple[tuple, dict]:
         if not any(tap.at == "input" for _, tap in points):
             return args, kwargs
         if args:
@@ -118,8 +128,8 @@ class capture:
             return args, kwargs
         return args, {**kwargs, first: self._at("input", points, index, kwargs[first])}
 
-    def _at(self, place, points, index, value):
-        """Modify and note `value`; what goes on from here."""
+    def _at(self, place: str, points: list, index: int, value: Tree) -> Tree:
+        """Modify and record `value`; what the model goes on with."""
         here = [(k, t) for k, t in points if t.at == place and t.call in (index, -1, "all")]
         for key, tap in here:
             self._fired.add(key)
@@ -127,10 +137,10 @@ class capture:
                 value = _replaced(tap, value, self._modify[key])
         for key, tap in here:
             if key in self._taps:
-                self._note(key, tap, value)
+                self._record(key, tap, value)
         return value
 
-    def _note(self, key, tap, value):
+    def _record(self, key: str, tap: Tap, value: Tree) -> None:
         if tap.stop_gradient:
             value = keras.tree.map_structure(ops.stop_gradient, value)
         if tap.call == "all":
@@ -138,7 +148,7 @@ class capture:
         else:
             self._seen[key] = value
 
-    def _check_all_fired(self):
+    def _check_all_fired(self) -> None:
         if self._refused:
             raise ValueError(self._refused)
         for key, tap in self._all.items():
@@ -147,7 +157,7 @@ class capture:
                 raise ValueError(_never_fired(tap, layer, self._calls[id(layer)]))
 
 
-def _as_modify(modify, taps):
+def _as_modify(modify: Any, taps: dict[str, Tap]) -> dict[str, Callable]:
     """`{key: function of the value}`."""
     if modify is None:
         return {}
@@ -167,8 +177,8 @@ def _as_modify(modify, taps):
     return dict(modify)
 
 
-def _replaced(tap, value, function):
-    """What `function` makes of `value`, if it fits in its place."""
+def _replaced(tap: Tap, value: Tree, function: Callable) -> Tree:
+    """`function(value)`, if it has the form of `value`."""
     result = function(value)
     wanted, got = (keras.tree.map_structure(_form, tree) for tree in (value, result))
     if wanted != got:
@@ -179,17 +189,17 @@ def _replaced(tap, value, function):
     return result
 
 
-def _form(x):
+def _form(x: Any) -> str:
     if x is None or not hasattr(x, "shape"):
         return type(x).__name__
     return f"{keras.backend.standardize_dtype(x.dtype)}{[*x.shape]}"
 
 
-def _still_alive(tap, value):
+def _still_alive(tap: Tap, value: Tree) -> Tree:
     """`value`, if it can be used here: one of an inner trace that ended cannot."""
     for x in keras.tree.flatten(value):
         try:
-            # Any operation shows it; compilers drop a result that nobody uses.
+            # Any operation raises then; compilers drop a result that nothing uses.
             if keras.ops.is_tensor(x) and _is_symbol(x):
                 ops.expand_dims(x, 0)
         except Exception as error:
@@ -197,19 +207,19 @@ def _still_alive(tap, value):
     return value
 
 
-def _is_symbol(x):
+def _is_symbol(x: Any) -> bool:
     """Is it a tensor of a trace, without a value yet?"""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         return not hasattr(x, "numpy")
     if backend == "jax":
-        import jax
+        from jax.core import Tracer
 
-        return isinstance(x, jax.core.Tracer)
+        return isinstance(x, Tracer)
     return False
 
 
-def _enclosed(path, layer, control):
+def _enclosed(path: str, layer: keras.layers.Layer | None, control: str) -> str:
     what = f" ({type(layer).__name__})" if layer is not None else ""
     why = f"`{path}`{what} is called inside {control}, and a value made there cannot leave. "
     if control == COMPILED:
@@ -223,10 +233,10 @@ def _enclosed(path, layer, control):
     )
 
 
-def _never_fired(tap, layer, calls):
+def _never_fired(tap: Tap, layer: keras.layers.Layer, calls: int) -> str:
     what = f"`{tap.path}` ({type(layer).__name__})"
     if calls == 0:
-        lost = "" if intact() else " Another patch of `Layer.__call__` has taken out lamina's."
+        lost = "" if intact() else " Another patch of `Layer.__call__` has removed lamina's."
         return (
             f"the tap at {what} never fired: its layer was not called.{lost} Is it in a branch that"
             " was not taken, or used only through its weights or its `call`? Tap a layer that runs;"
@@ -239,4 +249,4 @@ def _never_fired(tap, layer, calls):
             f"{what} was called {times}, so there is no call {tap.call}. Use "
             f'{"0" if calls == 1 else f"0 to {calls - 1}"}, -1 for the last, or "all".'
         )
-    return f"the tap at the input of {what} saw no argument: the layer takes none."
+    return f"the tap at the input of {what} got no argument: the layer takes none."

@@ -1,10 +1,12 @@
 """The distance between the textures of two images."""
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
-from lamina._common import received, register
-from lamina.taps._maps import as_maps, pairs
+from lamina._common import Array, Tree, choice, received, register
+from lamina.taps._maps import as_maps, pairs, total
 
 
 @register
@@ -34,25 +36,26 @@ class GramLoss(keras.losses.Loss):
         arXiv:1508.06576.
     """
 
-    def __init__(self, data_format=None, name="gram", **kwargs):
+    def __init__(
+        self,
+        data_format: Literal["channels_last", "channels_first"] | None = None,
+        name: str = "gram",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
-        data_format = data_format or keras.config.image_data_format()
-        if data_format not in ("channels_last", "channels_first"):
-            raise ValueError(
-                '`data_format` must be "channels_last" or "channels_first". '
-                + received("data_format", data_format)
-            )
-        self.data_format = data_format
+        given = data_format or keras.config.image_data_format()
+        self.data_format = choice("data_format", given, ("channels_last", "channels_first"))
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tree, y_pred: Tree) -> Array:
         grams = [{k: self._gram(x) for k, x in as_maps(maps).items()} for maps in (y_true, y_pred)]
-        return sum(ops.sum(ops.square(fake - real), axis=(1, 2)) for _, real, fake in pairs(*grams))
+        squares = (ops.square(fake - real) for _, real, fake in pairs(*grams))
+        return total(ops.sum(square, axis=(1, 2)) for square in squares)
 
-    def _gram(self, x):
+    def _gram(self, x: Array) -> Array:
         if len(x.shape) < 3:
             raise ValueError(
                 "a feature map must be `(batch, positions..., channels)`. "
-                f"Received: shape {tuple(x.shape)}"
+                f"{received('shape', tuple(x.shape))}"
             )
         if self.data_format == "channels_first":
             x = ops.moveaxis(x, 1, -1)
@@ -61,5 +64,5 @@ class GramLoss(keras.losses.Loss):
         size = ops.cast(ops.shape(x)[1] * shape[-1], x.dtype)
         return ops.matmul(ops.transpose(x, (0, 2, 1)), x) / size
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_format": self.data_format}

@@ -1,14 +1,15 @@
-"""What a model is given, beside what it was built for."""
+"""The inputs that a model gets, compared with those that it was built for."""
 
 import contextlib
+from collections.abc import Iterator
 
 import keras
 
-from lamina._common import received
+from lamina._common import Tree, received
 
 
 @contextlib.contextmanager
-def inputs_for(model, inputs):
+def inputs_for(model: keras.layers.Layer, inputs: Tree) -> Iterator[None]:
     """Where the model fails inside, an error in its terms if `inputs` have another structure."""
     try:
         yield
@@ -25,14 +26,14 @@ def inputs_for(model, inputs):
         ) from error
 
 
-def input_shape(model):
-    """What a built model was built for, if it tells."""
+def input_shape(model: keras.layers.Layer) -> Tree:
+    """The shape, or structure of shapes, that a built model was built for; None if unknown."""
     if (inputs := graph_inputs(model)) is not None:
         return keras.tree.map_structure(lambda x: x.shape, inputs)
     return (model.get_build_config() or {}).get("input_shape")
 
 
-def graph_inputs(model):
+def graph_inputs(model: keras.layers.Layer) -> Tree:
     """The symbolic inputs of a Functional or Sequential model, with their names and dtypes."""
     if not isinstance(model, keras.Model) or not model.built:
         return None
@@ -41,7 +42,7 @@ def graph_inputs(model):
     return model.input if hasattr(model, "inputs") else None
 
 
-def _fits(wanted, inputs):
+def _fits(wanted: Tree, inputs: Tree) -> bool:
     """Are `inputs` nested as the shapes in `wanted` are?"""
     if isinstance(wanted, dict):
         return isinstance(inputs, dict) and all(

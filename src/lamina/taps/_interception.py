@@ -1,11 +1,11 @@
-"""Scopes that see the calls of layers, in the thread that opened them.
+"""Scopes that observe the calls of layers, in the thread that opened them.
 
-`Layer.__call__` is wrapped when the first scope opens and given back when the last one closes: an
+`Layer.__call__` is wrapped when the first scope opens and restored when the last one closes: an
 idle program runs Keras' own method. Others may wrap the same method, before or after us:
 
-- what is there when we come is what we call;
-- what was put on top of us stays: then our wrapper cannot be taken out, so it goes to sleep for
-  good, and a later scope puts a new one on top.
+- a wrapper that is there when the first scope opens is what ours calls;
+- a wrapper around ours stays: then ours cannot be removed, so it is disabled for good, and a later
+  scope wraps the method again.
 """
 
 import contextlib
@@ -13,14 +13,18 @@ import functools
 import inspect
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 from keras import ops
 
+from lamina._common import Tree
+
 _LOCK = threading.Lock()
 _LOCAL = threading.local()
 _open_scopes = 0
-_wrapper = None  # the one that is awake
+_wrapper: Any = None  # the enabled one
 
 # Keras' control flow, where a tensor lives for the length of one inner trace only, by its code.
 _CONTROL = {
@@ -39,7 +43,7 @@ _CONTROL = {
 
 
 @contextlib.contextmanager
-def watching(scope):
+def watching(scope: Any) -> Iterator[Any]:
     """Let `scope.around(layer, call)` replace the call of every layer in this thread."""
     scopes = _scopes()
     scopes.append(scope)
@@ -51,21 +55,21 @@ def watching(scope):
         scopes.remove(scope)
 
 
-def intact():
-    """Does a call still reach the open scopes? False if another patcher has taken ours out."""
+def intact() -> bool:
+    """Does a call still reach the open scopes? False if another patcher has removed our wrapper."""
     seen = []
 
-    class Note:
-        def around(self, layer, call):
+    class Probe:
+        def around(self, layer: keras.layers.Layer, call: Callable) -> Callable:
             seen.append(layer)
             return call
 
-    note = Note()
-    _scopes().append(note)
+    probe = Probe()
+    _scopes().append(probe)
     try:
         keras.layers.Identity()(keras.KerasTensor((1,)))
     finally:
-        _scopes().remove(note)
+        _scopes().remove(probe)
     return bool(seen)
 
 
@@ -73,7 +77,7 @@ COMPILED = "an inner compiled function"
 
 
 @functools.cache
-def _backend_control():
+def _backend_control() -> dict[str, str]:
     """The same of the backend that runs: `{module that defines a public function: its name}`.
 
     By module, since the public functions are decorated: their own code is not in the stack.
@@ -111,20 +115,20 @@ def _backend_control():
 SHAPES = "shapes"
 
 
-def symbolic_scope():
+def symbolic_scope() -> Any:
     """The scope in which Keras infers shapes now, if any."""
     with keras.SymbolicScope() as probe:
         return probe.original_scope
 
 
 class Surroundings:
-    """What is around this point of a program, to tell later what came in between."""
+    """The control flow around a point of a program, to find later what more encloses a call."""
 
-    def __init__(self, frame):
+    def __init__(self, frame: Any) -> None:
         self._frame, self._symbolic = frame, symbolic_scope()
 
-    def control(self, arguments):
-        """What encloses the call that runs now, and did not yet here: None if nothing does.
+    def control(self, arguments: Tree) -> str | None:
+        """What encloses the call that runs now, but not that point: None if nothing does.
 
         `SHAPES`: Keras infers shapes or builds, no real call. Else the control flow around it.
         """
@@ -138,12 +142,12 @@ class Surroundings:
         while frame is not None and frame is not self._frame:
             if frame.f_code in _CONTROL:
                 return _CONTROL[frame.f_code]
-            innermost = innermost or modules.get(frame.f_globals.get("__name__"))
+            innermost = innermost or modules.get(frame.f_globals.get("__name__", ""))
             frame = frame.f_back
         return innermost
 
 
-def _torch_compiles():
+def _torch_compiles() -> bool:
     if keras.backend.backend() != "torch":
         return False
     import torch
@@ -151,51 +155,52 @@ def _torch_compiles():
     return torch.compiler.is_compiling()
 
 
-def _scopes():
+def _scopes() -> list[Any]:
     if not hasattr(_LOCAL, "scopes"):
         _LOCAL.scopes = []
     return _LOCAL.scopes
 
 
-def _install():
+def _install() -> None:
     global _open_scopes, _wrapper
     with _LOCK:
         if _open_scopes == 0:
-            _wrapper = _wrap(_without_sleepers(keras.layers.Layer.__call__))
+            _wrapper = _wrap(_without_disabled(keras.layers.Layer.__call__))
             keras.layers.Layer.__call__ = _wrapper
         _open_scopes += 1
 
 
-def _uninstall():
+def _uninstall() -> None:
     global _open_scopes, _wrapper
     with _LOCK:
         _open_scopes -= 1
         if _open_scopes == 0:
-            _wrapper.lamina_awake = False
+            _wrapper.lamina_enabled = False
             if keras.layers.Layer.__call__ is _wrapper:
                 keras.layers.Layer.__call__ = _wrapper.lamina_wraps
             _wrapper = None
 
 
-def _without_sleepers(method):
-    """`method` without sleeping wrappers of ours on top of it."""
-    while getattr(method, "lamina_awake", None) is False:
+def _without_disabled(method: Any) -> Any:
+    """`method` without disabled wrappers of ours around it."""
+    while getattr(method, "lamina_enabled", None) is False:
         method = method.lamina_wraps
     return method
 
 
-def _wrap(original):
-    def __call__(self, *args, **kwargs):
+def _wrap(original: Any) -> Any:
+    def __call__(self: keras.layers.Layer, *args: Any, **kwargs: Any) -> Tree:
         scopes = getattr(_LOCAL, "scopes", None)
-        if not scopes or not __call__.lamina_awake:
+        if not scopes or not wrapper.lamina_enabled:
             return original(self, *args, **kwargs)
         call = original.__get__(self)
         for scope in reversed(scopes):
             call = scope.around(self, call)
         return call(*args, **kwargs)
 
-    __call__.lamina_awake = True
-    __call__.lamina_wraps = original
-    __call__.__doc__ = original.__doc__
-    __call__.__wrapped__ = original
-    return __call__
+    wrapper: Any = __call__
+    wrapper.lamina_enabled = True
+    wrapper.lamina_wraps = original
+    wrapper.__doc__ = original.__doc__
+    wrapper.__wrapped__ = original
+    return wrapper

@@ -1,10 +1,15 @@
 """Layers of a model by their path: `encoder.blocks.3.attn`, or by a name that only one has."""
 
 import difflib
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
 
 import keras
 
 from lamina._common import received
+
+# A layer and those that hold it, from the model inwards.
+Found: TypeAlias = tuple[keras.layers.Layer, tuple[keras.layers.Layer, ...]]
 
 # Where Keras keeps, under names of its own, layers that have better names elsewhere.
 _OF_KERAS = {
@@ -21,17 +26,17 @@ _OF_KERAS = {
 }
 
 
-def check_model(model):
+def check_model(model: Any) -> None:
     """An error for what has no layers to tap."""
     if not isinstance(model, keras.layers.Layer):
         raise TypeError(f"`model` must be a Keras layer or model. {received('model', model)}")
 
 
-def walk(model):
+def walk(model: keras.layers.Layer) -> dict[str, Found]:
     """Every layer below `model` once: `{path: (layer, its owners)}`, in the order found."""
     found, seen = {}, {id(model)}
 
-    def visit(owner, path, owners):
+    def visit(owner: keras.layers.Layer, path: str, owners: tuple[keras.layers.Layer, ...]) -> None:
         for name, child in _children(owner):
             if id(child) in seen:
                 continue
@@ -44,7 +49,7 @@ def walk(model):
     return found
 
 
-def resolve(model, path):
+def resolve(model: keras.layers.Layer, path: str) -> Found:
     """The layer at `path` and its owners, or a ValueError that names the nearest."""
     hit = _follow(model, path.split("."), ())
     if hit is None:
@@ -62,7 +67,7 @@ def resolve(model, path):
     return hit
 
 
-def _children(layer):
+def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
     """(name, layer) of what a layer holds: public attributes, graph layers, private attributes."""
     # On PyTorch a layer that is an attribute lives in `_modules`.
     held = {**vars(layer), **vars(layer).get("_modules", {})}
@@ -77,11 +82,11 @@ def _children(layer):
         yield from _inside(name, held[name])
 
 
-def _of_keras(name):
+def _of_keras(name: str) -> bool:
     return name in _OF_KERAS or name.startswith("_self_")  # the latter: TensorFlow's tracking
 
 
-def _inside(name, value):
+def _inside(name: str, value: Any) -> Iterator[tuple[str, keras.layers.Layer]]:
     """(path, layer) of the layers in an attribute, through lists and dicts."""
     if isinstance(value, keras.layers.Layer):
         yield name, value
@@ -93,7 +98,7 @@ def _inside(name, value):
             yield from _inside(f"{name}.{i}", part)
 
 
-def _follow(node, parts, owners):
+def _follow(node: Any, parts: list[str], owners: tuple[keras.layers.Layer, ...]) -> Found | None:
     """The layer that `parts` lead to; a name may itself contain dots."""
     if not parts:
         return (node, owners) if isinstance(node, keras.layers.Layer) and owners else None
@@ -106,7 +111,7 @@ def _follow(node, parts, owners):
     return None
 
 
-def _part(node, name):
+def _part(node: Any, name: str) -> Any:
     """One step of a path: an attribute, a list index, a dict key, or a layer's name."""
     if isinstance(node, dict):
         return next((value for key, value in node.items() if str(key) == name), None)
@@ -122,14 +127,16 @@ def _part(node, name):
     return named[0] if len(named) == 1 else None
 
 
-def refuse_unreachable(path, layer, owners):
-    """An error for a layer whose call nobody can see."""
+def refuse_unreachable(
+    path: str, layer: keras.layers.Layer, owners: tuple[keras.layers.Layer, ...]
+) -> None:
+    """An error for a layer whose calls cannot be observed."""
     for owner in owners:
         if isinstance(owner, keras.layers.TimeDistributed):
             raise ValueError(
                 f"`{path}` is inside {owner.name} (TimeDistributed), which does not call it as a "
-                f"layer. Tap {owner.name} itself, or apply the layer to the whole sequence: most "
-                "Keras layers take `(batch, time, ...)` as they are."
+                f"layer. Tap {owner.name} itself, or apply the layer to the sequence at once: "
+                "most Keras layers take `(batch, time, ...)` as they are."
             )
         if isinstance(owner, keras.layers.RNN) and not owner.unroll:
             raise ValueError(
@@ -148,11 +155,11 @@ def refuse_unreachable(path, layer, owners):
         if "__call__" in vars(base) and not base.__module__.startswith("keras."):
             raise ValueError(
                 f"`{path}` ({type(layer).__name__}) has a `__call__` of its own, so what it returns"
-                " to its caller cannot be seen. Move that code to `call`, or tap a layer inside."
+                " to its caller is unknown. Move that code to `call`, or tap a layer inside."
             )
 
 
-def _nothing_there(model, path, everything):
+def _nothing_there(model: keras.layers.Layer, path: str, everything: dict[str, Found]) -> str:
     if any(op.name == path for op in getattr(model, "operations", ())):
         return (
             f"`{path}` is a raw operation of {model.name}, not a layer. Pass its result through "
@@ -160,7 +167,8 @@ def _nothing_there(model, path, everything):
         )
     names = list(dict.fromkeys([*everything, *(layer.name for layer, _ in everything.values())]))
     if not names:
-        return f"{model.name} ({type(model).__name__}) has no layers to tap. Received: {path!r}"
+        return f"{model.name} ({type(model).__name__}) has no layers. {received('path', path)}"
+    # Half as alike as difflib's default: a path is long, and often only its end is remembered.
     near = difflib.get_close_matches(path, names, n=5, cutoff=0.4) or names[:5]
     advice = "`lamina.tap_names(model, inputs)` lists all."
     if not model.built:
@@ -168,5 +176,5 @@ def _nothing_there(model, path, everything):
     return f"{model.name} has no layer `{path}`. Nearest: {_listed(near)}. {advice}"
 
 
-def _listed(names):
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)

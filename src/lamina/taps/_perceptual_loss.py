@@ -1,11 +1,14 @@
-"""The distance between two images as a network sees them."""
+"""The distance between two images in the feature maps of a network."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import received, register
-from lamina.taps._maps import as_maps, pairs
+from lamina._common import Array, received, register
+from lamina.taps._maps import as_maps, pairs, total
 
 
 @register
@@ -24,8 +27,8 @@ class PerceptualLoss(keras.losses.Loss):
             the maps; LPIPS has learnt them on human judgements. None: 1 for every channel.
 
     Call:
-        `loss(real, fake)` with two batches of images. A value for each row, reduced as in every
-        Keras loss.
+        `loss(real, fake)` with two batches of images, in the shape that the extractor takes. A
+        value for each row, reduced as in every Keras loss.
 
     Raises:
         TypeError: if `extractor` cannot be called.
@@ -40,7 +43,9 @@ class PerceptualLoss(keras.losses.Loss):
         Zhang et al., LPIPS, arXiv:1801.03924, equation 1.
     """
 
-    def __init__(self, extractor, weights=None, name="perceptual", **kwargs):
+    def __init__(
+        self, extractor: Callable, weights: Any = None, name: str = "perceptual", **kwargs: Any
+    ) -> None:
         if not callable(extractor):
             raise TypeError(
                 f"`extractor` must be a Keras model. {received('extractor', extractor)}"
@@ -53,41 +58,41 @@ class PerceptualLoss(keras.losses.Loss):
                 raise ValueError("`weights` must not be negative: then it is no distance.")
         self.weights = weights
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Array, y_pred: Array) -> Array:
         maps = pairs(self._features(ops.stop_gradient(y_true)), self._features(y_pred))
         if self.weights is not None and self.weights.keys() != {key for key, *_ in maps}:
             raise ValueError(
                 f"`weights` must be given for every map: {[key for key, *_ in maps]}. "
                 + received("weights", list(self.weights))
             )
-        return sum(self._distance(*pair) for pair in maps)
+        return total(self._distance(*pair) for pair in maps)
 
-    def _features(self, images):
+    def _features(self, images: Array) -> dict[Any, Array]:
         maps = as_maps(self.extractor(images, training=False))
         if len(maps) > 1:
             maps.pop("output", None)
         return maps
 
-    def _distance(self, key, real, fake):
+    def _distance(self, key: Any, real: Array, fake: Array) -> Array:
         difference = ops.square(_unit(real) - _unit(fake))
         if self.weights is not None:
             weights = self.weights[key]
             if weights.shape != (real.shape[-1],):
                 raise ValueError(
                     f"`weights` of `{key}` must be one per channel, {real.shape[-1]}. "
-                    f"Received: shape {weights.shape}"
+                    f"{received('shape', weights.shape)}"
                 )
             difference = difference * ops.cast(weights, difference.dtype)
-        per_position = ops.sum(difference, axis=-1)
-        return ops.mean(per_position, axis=tuple(range(1, len(per_position.shape))))
+        axes = tuple(range(1, len(real.shape) - 1))
+        return ops.mean(ops.sum(difference, axis=-1), axis=axes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         weights = self.weights and {key: w.tolist() for key, w in self.weights.items()}
         extractor = keras.saving.serialize_keras_object(self.extractor)
         return {**super().get_config(), "extractor": extractor, "weights": weights}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "PerceptualLoss":
         extractor = keras.saving.deserialize_keras_object(config["extractor"])
         weights = config["weights"]
         if weights is not None:  # JSON makes the indices of a list strings
@@ -95,7 +100,7 @@ class PerceptualLoss(keras.losses.Loss):
         return cls(**{**config, "extractor": extractor, "weights": weights})
 
 
-def _unit(x):
+def _unit(x: Array) -> Array:
     """`x` with channels of unit length; a zero stays zero, with a finite gradient."""
     square = ops.sum(ops.square(x), axis=-1, keepdims=True)
     empty = square == 0

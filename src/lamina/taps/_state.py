@@ -1,18 +1,23 @@
-"""Scopes in which layers are constants, or leave no trace."""
+"""Scopes in which layers are constants, or change no state."""
+
+from collections.abc import Container, Iterable
+from typing import Any
 
 import keras
 from keras import ops
+
+from lamina._common import received
 
 
 class _Held(keras.StatelessScope):
     """Variables read as given; updates of ids in `discard` (None: all) are dropped."""
 
-    def __init__(self, mapping, discard):
+    def __init__(self, mapping: list[tuple[Any, Any]], discard: Container[int] | None) -> None:
         super().__init__(mapping, initialize_variables=False)
         self._discard = discard
         self._kept = {}
 
-    def __enter__(self):
+    def __enter__(self) -> "_Held":
         super().__enter__()
         if self.original_scope is not None:
             # A nested scope would otherwise read the variables themselves, not the values under
@@ -20,20 +25,20 @@ class _Held(keras.StatelessScope):
             self.state_mapping = {**self.original_scope.state_mapping, **self.state_mapping}
         return self
 
-    def add_update(self, update):
+    def add_update(self, update: tuple[Any, Any]) -> None:
         super().add_update(update)
         variable, _ = update
         if self._discard is not None and id(variable) not in self._discard:
             self._kept[id(variable)] = update
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
         if error[0] is None:
             for variable, value in self._kept.values():
                 variable.assign(value)
 
 
-def read_once(layer):
+def read_once(layer: keras.layers.Layer) -> _Held:
     """A scope in which every call of `layer` shares one read of each of its weights.
 
     TensorFlow needs it where a weight is used in one step both trained and `frozen`. All gradients
@@ -45,7 +50,7 @@ def read_once(layer):
     return _Held(weights, discard=())
 
 
-def frozen(*layers):
+def frozen(*layers: keras.layers.Layer) -> _Held:
     """A scope in which `layers` are constants: no gradient reaches their weights.
 
         with frozen(discriminator):
@@ -75,10 +80,14 @@ def frozen(*layers):
     return _Held([(v, ops.stop_gradient(v.value)) for v in weights], _ids(layers))
 
 
-def isolated(*layers):
+def isolated(*layers: keras.layers.Layer) -> _Held:
     """A scope in which what `layers` update is dropped; their weights train as usual.
 
-    For a call that must leave no trace: a second look at the same batch, a gradient penalty.
+        with isolated(discriminator):
+            penalty = input_gradient(discriminator, real)
+
+    For a call that must not change any state: a second pass over a batch, a gradient penalty. What
+    other layers update is kept.
 
     Args:
         *layers: Built Keras layers or models; none: all layers.
@@ -98,14 +107,14 @@ def isolated(*layers):
     return _Held([], _ids(layers) if layers else None)
 
 
-def _ids(layers):
+def _ids(layers: Iterable[keras.layers.Layer]) -> set[int]:
     return {id(v) for layer in layers for v in layer.variables}
 
 
-def _check_built(name, layers):
+def _check_built(name: str, layers: Iterable[keras.layers.Layer]) -> None:
     for layer in layers:
         if not getattr(layer, "built", False):
             raise ValueError(
-                f"`{name}` needs built layers, since no variable can be made inside it. Call it"
-                f" once on data first. Received: {layer!r}"
+                f"`{name}` needs built layers, since no variable can be made inside it. Call the"
+                f" layer once on data first. {received('layer', layer)}"
             )

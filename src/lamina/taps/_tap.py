@@ -1,10 +1,12 @@
-"""A point of a model to look at."""
+"""A point inside a model."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from lamina._common import received
+import keras
+
+from lamina._common import choice, received
 from lamina.taps._paths import resolve
 
 
@@ -12,8 +14,10 @@ from lamina.taps._paths import resolve
 class Tap:
     """A point inside a model: the output, or the input, of one of its layers.
 
+        value = output (or input) of the layer at `path`, in its call number `call`
+
     Args:
-        path: The way to the layer by attributes, list indices, dict keys and layer names, such as
+        path: The path of the layer by attributes, list indices, dict keys and layer names, such as
             `"encoder.blocks.3.attn"`; else the name of a layer that only one layer has.
         call: Which call of the layer: 0 for the first (default), 1 for the second, -1 for the
             last, `"all"` for a list of them.
@@ -33,23 +37,23 @@ class Tap:
     at: Literal["output", "input"] = "output"
     stop_gradient: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.path, str) or not self.path:
             raise ValueError(f"`path` must name a layer. {received('path', self.path)}")
-        whole = isinstance(self.call, int) and not isinstance(self.call, bool) and self.call >= -1
-        if self.call != "all" and not whole:
+        numbered = type(self.call) is int and self.call >= -1
+        if self.call != "all" and not numbered:
             raise ValueError(
                 '`call` must be 0 or more, -1 for the last call, or "all". '
                 + received("call", self.call)
             )
-        if self.at not in ("output", "input"):
-            raise ValueError(f'`at` must be "output" or "input". {received("at", self.at)}')
+        choice("at", self.at, ("output", "input"))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """The arguments as a dict."""
         return asdict(self)
 
 
-def as_taps(taps) -> dict[str, Tap]:
+def as_taps(taps: Any) -> dict[str, Tap]:
     """`{key: Tap}` of a path, a tap, several of them, or `{alias: path or tap}`."""
     if isinstance(taps, str | Tap):
         taps = [taps]
@@ -77,7 +81,7 @@ def as_taps(taps) -> dict[str, Tap]:
     return dict(pairs)
 
 
-def _as_tap(tap):
+def _as_tap(tap: Any) -> Tap:
     if isinstance(tap, str):
         return Tap(tap)
     if isinstance(tap, Tap):
@@ -85,7 +89,7 @@ def _as_tap(tap):
     raise TypeError(f"a tap must be a path or a `Tap`. {received('tap', tap)}")
 
 
-def taps_config(model, taps) -> tuple:
+def taps_config(model: keras.layers.Layer, taps: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
     """`((key, config), ...)`: what a model keeps and saves. Paths are checked if it is built."""
     taps = as_taps(taps)
     if model.built:
@@ -94,6 +98,6 @@ def taps_config(model, taps) -> tuple:
     return tuple((key, tap.get_config()) for key, tap in taps.items())
 
 
-def taps_from_config(config) -> dict[str, Tap]:
+def taps_from_config(config: Any) -> dict[str, Tap]:
     """`{key: Tap}` of what `taps_config` made, or of a dict of it."""
     return {key: Tap(**tap) for key, tap in dict(config).items()}

@@ -1,9 +1,12 @@
-"""The gradient of a score with respect to what happens inside a model."""
+"""The gradient of a score with respect to values inside a model."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
-from lamina._common import gradient
+from lamina._common import Array, Tree, gradient
 from lamina.taps._build import symbolic
 from lamina.taps._capture import capture
 from lamina.taps._inputs import inputs_for
@@ -12,8 +15,14 @@ from lamina.taps._state import isolated
 from lamina.taps._tap import as_taps
 
 
-def tap_gradients(model, taps, inputs, score, training=False):
-    """What is at the taps, and the gradient of a score with respect to it.
+def tap_gradients(
+    model: keras.layers.Layer,
+    taps: Any,
+    inputs: Tree,
+    score: Callable[[Tree], Array],
+    training: bool = False,
+) -> tuple[dict[str, Tree], dict[str, Tree]]:
+    """The values at the taps, and the gradient of a score with respect to them.
 
         g[key] = d sum(score(model(inputs))) / d value[key]
 
@@ -29,7 +38,7 @@ def tap_gradients(model, taps, inputs, score, training=False):
         training: Passed to the model.
 
     Returns:
-        `(values, gradients)`: two dicts with the keys of the taps.
+        `(values, gradients)`: two dicts with the keys of the taps, equal in shapes and dtypes.
 
     Raises:
         ValueError: as `capture`; if a value is not floating-point.
@@ -50,29 +59,29 @@ def tap_gradients(model, taps, inputs, score, training=False):
     taps = as_taps(taps)
     inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
 
-    def run(inputs, modify=None):
+    def run(inputs: Tree, modify: Any = None) -> tuple[Tree, dict[str, Tree]]:
         with capture(model, taps, modify) as seen, inputs_for(model, inputs):
             output = model(inputs, training=training)
         return output, dict(seen)
 
-    def total(nudges):
-        # A nudge of 0 to each value: the gradient with respect to it is that of the value.
-        nudge = {key: _adder(value) for key, value in nudges.items()}
+    def total(offsets: dict[str, Tree]) -> tuple[Array, dict[str, Tree]]:
+        # 0 is added to each value: the gradient with respect to the 0 is that of the value.
+        modify = {key: _adder(offset) for key, offset in offsets.items()}
         with isolated():
-            output, seen = run(inputs, nudge)
+            output, seen = run(inputs, modify)
             return ops.sum(score(output)), seen
 
     shapes = symbolic(lambda x: run(x)[1], keras.tree.map_structure(_spec, inputs))
-    nudges = keras.tree.map_structure(lambda x: ops.zeros(x.shape, x.dtype), shapes)
-    gradients, values = gradient(total, nudges)
+    zeros = keras.tree.map_structure(lambda x: ops.zeros(x.shape, x.dtype), shapes)
+    gradients, values = gradient(total, zeros)
     return values, gradients
 
 
-def _adder(nudge):
-    """A function that adds the next nudge at each call, or the only one."""
-    rest = iter(nudge if isinstance(nudge, list) else [nudge])
+def _adder(offset: Tree) -> Callable[[Tree], Tree]:
+    """A function that adds the next offset at each call, or the only one."""
+    rest = iter(offset if isinstance(offset, list) else [offset])
     return lambda value: keras.tree.map_structure(ops.add, value, next(rest))
 
 
-def _spec(x):
+def _spec(x: Array) -> keras.KerasTensor:
     return keras.KerasTensor(x.shape, keras.backend.standardize_dtype(x.dtype))

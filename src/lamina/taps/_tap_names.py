@@ -1,27 +1,35 @@
-"""What a model offers to tap."""
+"""The points of a model that can be tapped."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from lamina._common import received
+from lamina._common import Tree, received
 from lamina.taps._build import symbolic
 from lamina.taps._paths import check_model
 from lamina.taps._recorder import Recorder
 
 
 class TapName(NamedTuple):
-    """A point to tap: the shapes and dtypes are those of its first call."""
+    """A point to tap, as `tap_names` lists it.
+
+    Attributes:
+        path: The path of the layer, as `Tap` takes it.
+        layer: The name of its class.
+        calls: How often the model calls it.
+        shape: The shape of the output of its first call, a tuple; nested as the output is.
+        dtype: Its dtype, nested likewise.
+    """
 
     path: str
     layer: str
     calls: int
-    shape: object
-    dtype: object
+    shape: Any
+    dtype: Any
 
 
-def tap_names(model, inputs):
+def tap_names(model: keras.layers.Layer, inputs: Tree) -> list[TapName]:
     """Every point of a model that a tap can reach, in the order of the calls.
 
     One symbolic pass: nothing is computed and no state changes. An unbuilt model is built by it.
@@ -47,9 +55,9 @@ def tap_names(model, inputs):
     """
     check_model(model)
     specs = keras.tree.map_structure(_spec, inputs)
-    calls = {}
+    calls: dict[tuple[str, keras.layers.Layer], list[Tree]] = {}
 
-    def run(x):
+    def run(x: Tree) -> list[Tree]:
         calls.clear()  # JAX runs this twice where sizes are unknown
         with Recorder(
             model, lambda path, layer, _, y: calls.setdefault((path, layer), []).append(y)
@@ -78,7 +86,7 @@ def tap_names(model, inputs):
     ]
 
 
-def _spec(x):
+def _spec(x: Any) -> keras.KerasTensor:
     if isinstance(x, keras.KerasTensor):
         return keras.KerasTensor(x.shape, x.dtype)
     if not hasattr(x, "shape"):

@@ -1,10 +1,11 @@
-"""A look at everything that happens in one forward pass."""
+"""Statistics of every layer's output in one forward pass."""
 
 from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 
+from lamina._common import Array, Tree
 from lamina.taps._inputs import inputs_for
 from lamina.taps._paths import check_model
 from lamina.taps._recorder import Recorder, reachable
@@ -13,13 +14,26 @@ from lamina.taps._state import isolated
 
 @dataclass
 class TapLine:
-    """What one layer returned in a forward pass, all its calls together."""
+    """What one layer returned in a forward pass, all its calls together.
+
+    Attributes:
+        path: The path of the layer, as `Tap` takes it.
+        layer: The name of its class.
+        calls: How often it was called.
+        shapes: Of the tensors that its first call returned.
+        dtypes: Theirs.
+        values: How many numbers all calls returned.
+        zeros: How many of them are 0.
+        nans: How many of them are NaN.
+        total: Sum of those that are not.
+        squares: Sum of their squares.
+    """
 
     path: str
     layer: str
     calls: int = 0
-    shapes: list = field(default_factory=list)
-    dtypes: list = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    dtypes: list[str] = field(default_factory=list)
     values: int = 0
     zeros: int = 0
     nans: int = 0
@@ -27,23 +41,24 @@ class TapLine:
     squares: float = 0.0
 
     @property
-    def mean(self):
+    def mean(self) -> float:
         """Over what is not NaN; NaN if there is nothing."""
         return self.total / (self.values - self.nans) if self.values > self.nans else np.nan
 
     @property
-    def scale(self):
+    def scale(self) -> float:
         """The standard deviation."""
         if self.values == self.nans:
             return np.nan
         return np.sqrt(max(self.squares / (self.values - self.nans) - self.mean**2, 0.0))
 
     @property
-    def zero_share(self):
+    def zero_share(self) -> float:
+        """Zeros over all values; NaN if there is nothing."""
         return self.zeros / self.values if self.values else np.nan
 
-    def add(self, output):
-        """Count in one more call."""
+    def add(self, output: Tree) -> None:
+        """Include one more call."""
         tensors = [x for x in keras.tree.flatten(output) if keras.ops.is_tensor(x)]
         self.calls += 1
         self.shapes = self.shapes or [tuple(x.shape) for x in tensors]
@@ -61,14 +76,21 @@ class TapLine:
 
 @dataclass
 class TapSummary:
-    """The lines of a `tap_summary`, in the order of the model's tree."""
+    """What `tap_summary` returns; `str` of it is the table.
+
+    Attributes:
+        model: Name and class of the model.
+        lines: One for each layer that a tap can reach, in the order of the model's tree.
+        first_nan: The path of the layer that gives NaN first; see `tap_summary`.
+        verdict: A sentence on where NaN appears first; empty if there is none.
+    """
 
     model: str
-    lines: list
+    lines: list[TapLine]
     first_nan: str | None
     verdict: str = ""
 
-    def __str__(self):
+    def __str__(self) -> str:
         head = ("layer", "shape", "dtype", "calls", "zero", "mean", "scale", "NaN")
         rows = [head, *(_row(line, self.lines) for line in self.lines)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
@@ -82,7 +104,7 @@ class TapSummary:
         return "\n".join([*lines, self.verdict] if self.verdict else lines)
 
 
-def tap_summary(model, inputs, training=False):
+def tap_summary(model: keras.layers.Layer, inputs: Tree, training: bool = False) -> TapSummary:
     """Print what every layer of a model returns, as a tree, and where NaN first appears.
 
     One forward pass in eager mode. For each layer that a tap can reach: shape and dtype (of its
@@ -97,7 +119,7 @@ def tap_summary(model, inputs, training=False):
 
     Returns:
         A `TapSummary`, whose `lines` (with `path`, `calls`, `shapes`, `dtypes`, `zero_share`,
-        `mean`, `scale`, `nans`) and `first_nan` say the same. `first_nan` is the path of the layer
+        `mean`, `scale`, `nans`) and `first_nan` hold the same. `first_nan` is the path of the layer
         whose output has NaN and whose input has none; the model's name if that is the model itself,
         between its layers; None if there is no NaN, or if the inputs have it already.
 
@@ -118,28 +140,28 @@ def tap_summary(model, inputs, training=False):
         with inputs_for(model, inputs):
             model(inputs, training=training)
     lines = {path: TapLine(path, type(layer).__name__) for path, layer in reachable(model).items()}
-    guilty = []
+    sources = []
 
-    def note(path, layer, arguments, output):
+    def note(path: str, layer: keras.layers.Layer, arguments: Tree, output: Tree) -> None:
         nans = lines[path].nans
         lines[path].add(output)
         # Calls end from the inside out: the first is the deepest.
         if lines[path].nans > nans and not _has_nan(arguments):
-            guilty.append(path)
+            sources.append(path)
 
     with isolated(), Recorder(model, note), inputs_for(model, inputs):
         output = model(inputs, training=training)
     anywhere = _has_nan(output) or any(line.nans for line in lines.values())
-    if anywhere and not guilty and not _has_nan(inputs):
-        guilty.append(model.name)
-    first = guilty[0] if guilty else None
+    if anywhere and not sources and not _has_nan(inputs):
+        sources.append(model.name)
+    first = sources[0] if sources else None
     name = f"{model.name} ({type(model).__name__})"
     found = TapSummary(name, list(lines.values()), first, _verdict(first, model, inputs))
     print(found)
     return found
 
 
-def _verdict(first, model, inputs):
+def _verdict(first: str | None, model: keras.layers.Layer, inputs: Tree) -> str:
     """The last line: where NaN comes from."""
     if first == model.name:
         return f"NaN appears first in `{first}` itself, between its layers: none of them makes it."
@@ -148,7 +170,7 @@ def _verdict(first, model, inputs):
     return "The inputs have NaN already." if _has_nan(inputs) else ""
 
 
-def _row(line, lines):
+def _row(line: TapLine, lines: list[TapLine]) -> tuple[str, ...]:
     owners = [other.path for other in lines if line.path.startswith(f"{other.path}.")]
     name = line.path[len(max(owners, key=len)) + 1 :] if owners else line.path
     label = f"{'  ' * len(owners)}{name} ({line.layer})"
@@ -166,10 +188,10 @@ def _row(line, lines):
     )
 
 
-def _as_float(x):
+def _as_float(x: Array) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(x, "float32")), "float64")
 
 
-def _has_nan(tree):
+def _has_nan(tree: Tree) -> bool:
     tensors = (x for x in keras.tree.flatten(tree) if keras.ops.is_tensor(x))
     return any(np.isnan(_as_float(x)).any() for x in tensors)

@@ -1,15 +1,16 @@
-"""A model that also returns what happens inside it."""
+"""A model that also returns values from inside it."""
 
 import functools
+from typing import Any
 
 import keras
 
-from lamina._common import register
+from lamina._common import Array, Tree, register
 from lamina.taps._build import build_inner, compile_from_config
 from lamina.taps._capture import capture
 from lamina.taps._inputs import graph_inputs, input_shape, inputs_for
 from lamina.taps._paths import check_model
-from lamina.taps._tap import taps_config, taps_from_config
+from lamina.taps._tap import Tap, taps_config, taps_from_config
 
 
 @register
@@ -35,7 +36,7 @@ class Tapped(keras.Model):
         these for `call="all"`.
 
     Masking:
-        The model's own; what is tapped keeps its mask.
+        The model's own; tapped values keep their masks.
 
     Raises:
         TypeError: if `model` is not a Keras layer.
@@ -55,7 +56,7 @@ class Tapped(keras.Model):
         `capture_intermediates`. Here it follows calls, so control flow in Python is no obstacle.
     """
 
-    def __init__(self, model, taps=(), **kwargs):
+    def __init__(self, model: keras.layers.Layer, taps: Any = (), **kwargs: Any) -> None:
         check_model(model)
         super().__init__(**kwargs)
         self._flat = False  # the exported formats know no nested outputs
@@ -65,37 +66,42 @@ class Tapped(keras.Model):
             self.build(shape)
 
     @property
-    def taps(self):
+    def taps(self) -> dict[str, Tap]:
         """`{key: Tap}`."""
         return taps_from_config(self._taps)
 
     @taps.setter
-    def taps(self, taps):
+    def taps(self, taps: Any) -> None:
         self._taps = taps_config(self.model, taps)
         # What is compiled still has the old taps in it; so do the losses, matched by key.
         self.train_function = self.test_function = self.predict_function = None
         if self.compiled:
             self._compile_again()
 
-    def compile(self, *args, **kwargs):
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         super().compile(*args, **kwargs)
         self._compile_again = functools.partial(super().compile, *args, **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         compile_from_config(self, config)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Tree) -> None:
         build_inner(self.model, input_shape)
 
-    def call(self, inputs, training=None, **kwargs):
+    def call(self, inputs: Tree, training: bool | None = None, **kwargs: Any) -> dict[str, Tree]:
         with capture(self.model, self.taps) as seen, inputs_for(self.model, inputs):
             output = self.model(inputs, training=training, **kwargs)
         outputs = {"output": output, **seen}
         return _flattened(outputs) if self._flat else outputs
 
     def export(
-        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
-    ):
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """As Keras' `export`; parts of a nested output get flat keys such as `output.scores`."""
         if input_signature is None and (inputs := graph_inputs(self.model)) is not None:
             input_signature = [inputs]
@@ -105,7 +111,7 @@ class Tapped(keras.Model):
         finally:
             self._flat = False
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "model": keras.saving.serialize_keras_object(self.model),
@@ -113,13 +119,15 @@ class Tapped(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "Tapped":
         model = keras.saving.deserialize_keras_object(config["model"], custom_objects)
         taps = taps_from_config(config["taps"])
         return cls(**{**config, "model": model, "taps": taps})
 
 
-def _flattened(tree):
+def _flattened(tree: Tree) -> dict[str, Array]:
     """`{"a.0.b": tensor}` of a nested structure."""
     flat = {}
     for path, x in keras.tree.flatten_with_path(tree):

@@ -1,31 +1,39 @@
 """Second-order sections: a recursive filter that is stable whatever is learned."""
 
 import functools
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import branch, received, register
+from lamina._common import Array, Shape, State, branch, invalid, received, register
+from lamina._common._fast import tanh
 from lamina.temporal import _blocks
 from lamina.temporal import _segments as segments
 from lamina.temporal import _state_space as state_space
 from lamina.temporal._design import check_finite, scipy_signal
-from lamina.temporal._inputs import check_features, checked_initial, marks_of, mask_of, real_input
+from lamina.temporal._inputs import mark_zero, marks_of, real_input
+from lamina.temporal._temporal import Temporal
 
-BLOCK = 64  # steps a matrix product takes at once
-# How near the unit circle learned poles may come.
+# Steps that one matrix product takes: its cost per step grows with them, the number of products
+# falls. Blocks of 32 and 128 were no faster (docs/temporal.md).
+BLOCK = 64
+# How near the unit circle learned poles may come: a memory of 2**20 steps, with room to float32's
+# numbers below 1, which are 2**-24 apart.
 LIMIT = 1 - 2.0**-20
+# Up to this condition number a change of state is inverted with 10 of float64's 16 digits.
+CONDITION = 1e6
 
 
 @register
-class Biquad(keras.layers.Layer):
+class Biquad(Temporal):
     """A causal recursive filter in second-order sections, the same on every feature.
 
         y = section_S(... section_1(x)),  where one section is
         y[t] = b0 x[t] + b1 x[t-1] + b2 x[t-2] - a1 y[t-1] - a2 y[t-2]
 
-    The sections are one state-space system in a balanced realization, and 128 steps are one
+    The sections are one state-space system in a balanced realization, and 64 steps are one
     matrix product. In float32 this errs (RMS, of the output's RMS) by about 2e-7 for poles of
     radius up to 0.9999.
 
@@ -40,7 +48,7 @@ class Biquad(keras.layers.Layer):
 
     Input shape:
         `(batch, time, features)`. Any of batch and time may be unknown or 0. `call` also takes
-        `reset` `(batch, time)`: where it is true, the row starts anew at that sample.
+        `reset` `(batch, time)`: where it is true, the row starts again at that sample.
 
     Output shape:
         As the input.
@@ -66,44 +74,39 @@ class Biquad(keras.layers.Layer):
         Trans. Circuits and Systems 23 (1976).
     """
 
-    def __init__(self, sos, trainable=False, initial="zeros", **kwargs):
-        super().__init__(trainable=trainable, **kwargs)
+    def __init__(
+        self, sos: Array, trainable: bool = False, initial: str = "zeros", **kwargs: Any
+    ) -> None:
+        super().__init__(initial=initial, trainable=trainable, **kwargs)
         self.sos = checked_sos(sos, trainable)
         self.learned = trainable
-        self.initial = checked_initial(initial)
-        self.supports_masking = True
 
     @classmethod
-    def design(cls, order, cutoff, kind="lowpass", fs=2.0, **kwargs):
+    def design(
+        cls,
+        order: int,
+        cutoff: float | tuple[float, float],
+        kind: str = "lowpass",
+        fs: float = 2.0,
+        **kwargs: Any,
+    ) -> "Biquad":
         """A Butterworth filter by `scipy.signal.butter`; `cutoff` in the units of `fs`."""
         sos = scipy_signal().butter(order, cutoff, btype=kind, fs=fs, output="sos")
         return cls(sos, **kwargs)
 
     @property
-    def receptive_field(self):
-        """Time steps that one output depends on: all that came before."""
+    def receptive_field(self) -> float:
         return float("inf")
 
-    @property
-    def block_size(self):
-        """A block may hold any number of steps."""
-        return 1
-
-    @property
-    def output_ratio(self):
-        """Outputs per input."""
-        return 1
-
-    def build(self, input_shape):
-        self.features = check_features(self, input_shape)
-        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: self.features})
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
         if not self.learned:
             self.states = state_space.balanced(self.sos)[0].shape[0]
             return
         self.states = 2 * len(self.sos)
         a1, a2 = self.sos[:, 4], self.sos[:, 5] / LIMIT
         poles = np.arctanh(np.stack([a1 / (1 + self.sos[:, 5]) / LIMIT, a2], axis=1))
-        constant = keras.initializers.Constant
+        constant: Any = keras.initializers.Constant  # annotated as if for one number only
         self.numerator = self.add_weight(
             name="numerator", shape=(len(self.sos), 3), initializer=constant(self.sos[:, :3])
         )
@@ -111,60 +114,50 @@ class Biquad(keras.layers.Layer):
             name="poles", shape=(len(self.sos), 2), initializer=constant(poles)
         )
 
-    def coefficients(self):
+    def coefficients(self) -> Array:
         """The sections as they are now: `(sections, 6)`."""
         if not self.learned:
             return self.sos
-        wide = ops.convert_to_tensor(np.zeros((), "float64")).dtype  # float32 on JAX without x64
+        wide = _widest()
         numerator = ops.cast(self.numerator.value, wide)
-        # tanh; Keras' own gives float32 for float64 on JAX.
-        bounded = LIMIT * (2 * ops.sigmoid(2 * ops.cast(self.poles.value, wide)) - 1)
+        bounded = LIMIT * tanh(ops.cast(self.poles.value, wide))
         a1, a2 = (1 + bounded[:, 1:]) * bounded[:, :1], bounded[:, 1:]
         return ops.concatenate([numerator, ops.ones_like(a1), a1, a2], axis=1)
 
-    def initial_state(self, batch):
-        """The state of `batch` rows that have seen nothing."""
+    def initial_state(self, batch: int) -> State:
         state = {"state": ops.zeros((batch, self.features, self.states), self.compute_dtype)}
         if self.initial == "edge":
             state["first"] = ops.zeros((batch, self.features), self.compute_dtype)
             state["started"] = ops.zeros((batch,), "bool")
         return state
 
-    def step(self, x, state, mask=None, reset=None):
-        """Outputs of a block `(batch, n, features)`, n >= 0, that follows `state`; the new state.
-
-        `mask` and `reset` are `(batch, n)`. A true `reset` starts its row anew at that step.
-        """
+    def step(
+        self, x: Array, state: State, mask: Array | None = None, reset: Array | None = None
+    ) -> tuple[Array, State]:
         x = real_input(self, x)
         n = ops.shape(x)[1]
         if isinstance(n, int) and n == 0:
             return x, state
         mask, reset = marks_of("mask", mask, x), marks_of("reset", reset, x)
-        if mask is not None:
-            x = ops.where(mask[..., None], x, ops.zeros((), x.dtype))
+        x = mark_zero(x, mask)
         after, offset = {}, None
         if self.initial == "edge":
             x, offset, after = self._less_first(x, n, state, mask, reset)
-        filtered = self._filtered(x, n, state["state"], reset)
-        y, after["state"] = filtered  # pyright: ignore[reportGeneralTypeIssues]
+        y, after["state"] = self._filtered(x, n, state["state"], reset)
         if offset is not None:
-            if not self.learned:
-                sos = np.asarray(self.sos)
-                gain = np.prod(sos[:, :3].sum(1) / sos[:, 3:].sum(1))
-            else:
-                sos = self.coefficients()
-                gain = ops.prod(ops.sum(sos[:, :3], axis=1) / ops.sum(sos[:, 3:], axis=1))
-            y = y + ops.cast(gain, x.dtype) * offset
-        if mask is not None:
-            y = ops.where(mask[..., None], y, ops.zeros((), y.dtype))
-        return y, after
+            y = y + ops.cast(self._gain(), x.dtype) * offset
+        return mark_zero(y, mask), after
 
-    def call(self, inputs, mask=None, reset=None):
-        mask = mask_of(inputs) if mask is None else mask
-        fresh = self.initial_state(ops.shape(inputs)[0])
-        return self.step(inputs, fresh, mask, reset)[0]
+    def _gain(self) -> Array:
+        """What a constant is multiplied by."""
+        if not self.learned:
+            return np.prod(self.sos[:, :3].sum(1) / self.sos[:, 3:].sum(1))
+        sos = self.coefficients()
+        return ops.prod(ops.sum(sos[:, :3], axis=1) / ops.sum(sos[:, 3:], axis=1))
 
-    def _less_first(self, x, n, state, mask, reset):
+    def _less_first(
+        self, x: Array, n: Any, state: State, mask: Array | None, reset: Array | None
+    ) -> tuple[Array, Array, State]:
         """`x` less the first valid sample of its row, that sample, and the state it leaves."""
         seen = ops.concatenate([state["first"][:, None], x], axis=1)
         mask = segments.all_valid(x) if mask is None else mask
@@ -175,25 +168,25 @@ class Biquad(keras.layers.Layer):
             begin = segments.begins(reset, n, 1)
             first = segments.first_valid(begin, n, 1, state["started"], mask)
         offset = segments.at(seen, first)
-        before = 1 + ops.arange(n, dtype="int32") < first[:, :n]
+        before = (1 + segments.steps(n)) < first[:, :n]
         x = ops.where(before[..., None], ops.zeros((), x.dtype), x - offset[:, :n])
         after = {"first": offset[:, -1], "started": first[:, -1] < 1 + n}
         return x, offset[:, :n], after
 
-    def _filtered(self, x, n, state, reset):
-        """The filter itself. Blocks must be finite: what is not would spoil all of its block."""
+    def _filtered(self, x: Array, n: Any, state: Array, reset: Array | None) -> Array:
+        """The filter itself. Blocks must be finite: what is not would reach all of its block."""
         finite = ops.isfinite(ops.sum(x))
         zero = ops.zeros((), x.dtype)
         clean = branch(finite, lambda: x, lambda: ops.where(ops.isfinite(x), x, zero))
         y, state = _blocks.run(self._tables(n), clean, state, reset)
-        return branch(finite, lambda: (y, state), lambda: _spoilt(x, n, y, state, reset))
+        return branch(finite, lambda: (y, state), lambda: _not_finite(x, n, y, state, reset))
 
-    def _tables(self, n):
+    def _tables(self, n: Any) -> dict[str, Array]:
         length = BLOCK
         while isinstance(n, int) and length > 2 * n:
             length //= 2
         if self.learned:
-            system = None
+            system: Any = None
             for i, change in enumerate(_changes(_hashable(self.sos))):
                 part = state_space.section(self.coefficients()[i], ops)
                 change = [ops.convert_to_tensor(c, part[0].dtype) for c in change]
@@ -203,61 +196,64 @@ class Biquad(keras.layers.Layer):
             tables = _fixed_tables(_hashable(self.sos), length)
         return {name: ops.cast(table, self.compute_dtype) for name, table in tables.items()}
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "sos": self.sos.tolist(),
             "trainable": bool(self.learned and self.trainable),
-            "initial": self.initial,
         }
 
 
-def _spoilt(x, n, y, state, reset):
+def _not_finite(x: Array, n: Any, y: Array, state: Array, reset: Array | None) -> Array:
     """`y` and `state`, NaN from the first value of `x` that is not finite to the next reset."""
-    places = 1 + ops.arange(n, dtype="int32")[:, None]
+    places = (1 + segments.steps(n))[:, None]
     last = segments.scan_time(ops.maximum, ops.where(ops.isfinite(x), 0, places), 0)
-    spoilt = last > 0
+    reached = last > 0
     if reset is not None:
-        spoilt = last >= ops.maximum(segments.begins(reset, n, 1)[:, :n, None], 1)
+        reached = last >= ops.maximum(segments.begins(reset, n, 1)[:, :n, None], 1)
     nan = ops.full((), float("nan"), x.dtype)
-    state = ops.where(ops.any(spoilt[:, -1:], axis=1)[..., None], nan, state)
-    return ops.where(spoilt, nan, y), state
+    state = ops.where(ops.any(reached[:, -1:], axis=1)[..., None], nan, state)
+    return ops.where(reached, nan, y), state
 
 
-def _hashable(sos):
+def _widest() -> Any:
+    """The dtype that NumPy's float64 becomes: float32 on JAX without x64."""
+    widest: Array = ops.convert_to_tensor(np.zeros((), "float64"))
+    return widest.dtype
+
+
+def _hashable(sos: np.ndarray) -> tuple:
     return tuple(map(tuple, sos.tolist()))
 
 
 @functools.lru_cache(maxsize=64)
-def _fixed_tables(sos, length):
+def _fixed_tables(sos: tuple, length: int) -> dict[str, np.ndarray]:
     return state_space.block_tables(state_space.balanced(np.array(sos)), length)
 
 
 @functools.lru_cache(maxsize=64)
-def _changes(sos):
+def _changes(sos: tuple) -> list[tuple[np.ndarray, np.ndarray]]:
     """A change of state for each section that scales it well where it starts."""
     changes = []
     for coefficients in np.array(sos):
         change = state_space.balancing(state_space.section(coefficients))
-        usable = change[0].shape == (2, 2) and np.linalg.cond(change[0]) < 1e6
+        usable = change[0].shape == (2, 2) and np.linalg.cond(change[0]) < CONDITION
         changes.append(change if usable else (np.eye(2), np.eye(2)))
     return changes
 
 
-def checked_sos(sos, trainable):
+def checked_sos(sos: Array, trainable: bool) -> np.ndarray:
     """`sos` as a float64 array, or a ValueError."""
     try:
         values = np.asarray(sos, "float64")
     except (TypeError, ValueError):
         values = np.array([])
     if values.ndim != 2 or values.shape[1] != 6 or len(values) < 1:
-        raise ValueError(
-            "`sos` must be second-order sections (sections, 6): b0, b1, b2, a0, a1, a2, as "
-            f'scipy designs give with `output="sos"`. {received("sos", sos)}'
+        wanted = (
+            "second-order sections (sections, 6): b0, b1, b2, a0, a1, a2, as scipy designs give "
+            'with `output="sos"`'
         )
+        raise invalid("sos", wanted, sos)
     check_finite("sos", values)
     if np.any(values[:, 3] != 1):
         raise ValueError(

@@ -1,7 +1,9 @@
 """The past, a fixed number of steps later."""
 
-from lamina._common import received, register
-from lamina.temporal._memory import FiniteMemory
+from typing import Any
+
+from lamina._common import Array, integer, register
+from lamina.temporal._memory import FiniteMemory, Taps
 
 
 @register
@@ -17,7 +19,7 @@ class Delay(FiniteMemory):
 
     Input shape:
         `(batch, time, features)`. Any of batch and time may be unknown or 0. `call` also takes
-        `reset` `(batch, time)`: where it is true, the row starts anew at that sample.
+        `reset` `(batch, time)`: where it is true, the row starts again at that sample.
 
     Output shape:
         As the input.
@@ -38,23 +40,16 @@ class Delay(FiniteMemory):
         [0.0, 0.0, 1.0, 2.0]
     """
 
-    def __init__(self, steps, initial="zeros", **kwargs):
-        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
-            raise ValueError(
-                "`steps` must be a whole number of time steps to delay by, at least 0. "
-                f"{received('steps', steps)}"
-            )
+    def __init__(self, steps: int, initial: str = "zeros", **kwargs: Any) -> None:
+        steps = integer("steps", steps, "the number of time steps to delay by", low=0)
         super().__init__(lags=(steps,), initial=initial, **kwargs)
         self.steps = steps
 
-    def _from_seen(self, seen, n):
+    def _from_seen(self, seen: Array, n: Any) -> Array:
         return seen[:, :n]
 
-    def _from_taps(self, taps):
+    def _from_taps(self, taps: Taps) -> Array:
         return taps(self.lags)[:, :, 0]
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "steps": self.steps, "initial": self.initial}
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "steps": self.steps}

@@ -1,12 +1,14 @@
 """What the filter layers share: scipy's designs and checks of coefficients."""
 
+from typing import Any
+
 import numpy as np
 
-from lamina._common import received
+from lamina._common import invalid
 
 
-def scipy_signal():
-    """`scipy.signal`, or an error that says what to install."""
+def scipy_signal() -> Any:
+    """`scipy.signal`, or an error that names what to install."""
     try:
         import scipy.signal
     except ImportError as error:
@@ -17,7 +19,7 @@ def scipy_signal():
     return scipy.signal
 
 
-def check_finite(name, values):
+def check_finite(name: str, values: np.ndarray) -> None:
     """A ValueError if one of `values` is NaN or infinite."""
     if not np.isfinite(values).all():
-        raise ValueError(f"`{name}` must be finite numbers. {received(name, values.tolist())}")
+        raise invalid(name, "finite numbers", values.tolist())

@@ -1,14 +1,18 @@
 """A finite impulse response on every feature."""
 
+from typing import Any, cast
+
 import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import received, register
+from lamina._common import Array, Shape, invalid, received, register
+from lamina._common._fast import depthwise_convolution
 from lamina.temporal._design import check_finite, scipy_signal
-from lamina.temporal._memory import FiniteMemory
+from lamina.temporal._memory import FiniteMemory, Taps
 
-# Lags that a row with resets gathers at once: memory against the size of the graph.
+# Lags that a row with resets gathers at once: the memory grows with them, the size of the graph
+# with how often they fit. 16 keeps 1000 taps below 64 products and a block below 16 copies.
 CHUNK = 16
 
 
@@ -28,7 +32,7 @@ class FIRFilter(FiniteMemory):
 
     Input shape:
         `(batch, time, features)`. Any of batch and time may be unknown or 0. `call` also takes
-        `reset` `(batch, time)`: where it is true, the row starts anew at that sample.
+        `reset` `(batch, time)`: where it is true, the row starts again at that sample.
 
     Output shape:
         As the input.
@@ -52,33 +56,44 @@ class FIRFilter(FiniteMemory):
         `scipy.signal.lfilter(coefficients, 1, x, axis=1)` gives the same.
     """
 
-    def __init__(self, coefficients, trainable=False, initial="zeros", **kwargs):
+    def __init__(
+        self,
+        coefficients: Array,
+        trainable: bool = False,
+        initial: str = "zeros",
+        **kwargs: Any,
+    ) -> None:
         values = np.asarray(coefficients, "float64")
         if values.ndim not in (1, 2) or values.size == 0:
-            raise ValueError(
-                "`coefficients` must be an impulse response of at least one tap, (taps,) or "
-                f"(taps, features). {received('coefficients', coefficients)}"
-            )
+            wanted = "an impulse response of at least one tap, (taps,) or (taps, features)"
+            raise invalid("coefficients", wanted, coefficients)
         check_finite("coefficients", values)
         super().__init__(range(len(values)), initial=initial, trainable=trainable, **kwargs)
         self.coefficients = values
         self.learned = trainable
 
     @classmethod
-    def design(cls, taps, cutoff, kind="lowpass", window="hamming", fs=2.0, **kwargs):
+    def design(
+        cls,
+        taps: int,
+        cutoff: float | tuple[float, float],
+        kind: str = "lowpass",
+        window: str | tuple = "hamming",
+        fs: float = 2.0,
+        **kwargs: Any,
+    ) -> "FIRFilter":
         """A windowed-sinc filter by `scipy.signal.firwin`; `cutoff` in the units of `fs`."""
         firwin = scipy_signal().firwin
         return cls(firwin(taps, cutoff, pass_zero=kind, window=window, fs=fs), **kwargs)
 
     @property
-    def receptive_field(self):
-        """Time steps that one output depends on, the current one included."""
+    def receptive_field(self) -> int:
         if self.learned:
             return len(self.coefficients)
         used = np.flatnonzero(np.any(self.coefficients.reshape(len(self.coefficients), -1), 1))
         return int(used[-1]) + 1 if used.size else 1
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         if self.coefficients.ndim == 2 and self.coefficients.shape[1] != self.features:
             raise ValueError(
@@ -87,40 +102,37 @@ class FIRFilter(FiniteMemory):
             )
         self.kernel = None
         if self.learned:
+            constant: Any = keras.initializers.Constant  # annotated as if for one number only
             self.kernel = self.add_weight(
                 name="kernel",
                 shape=self.coefficients.shape,
-                initializer=keras.initializers.Constant(self.coefficients),
+                initializer=constant(self.coefficients),
             )
 
-    def _kernel(self):
+    def _kernel(self) -> Array:
         """`(taps, features)`."""
-        kernel = self.coefficients if self.kernel is None else self.kernel
+        kernel: Array = self.coefficients if self.kernel is None else self.kernel
         kernel = ops.convert_to_tensor(kernel, self.compute_dtype)
         if self.coefficients.ndim == 1:
             kernel = ops.repeat(kernel[:, None], self.features, axis=1)
         return kernel
 
-    def _from_seen(self, seen, n):
+    def _from_seen(self, seen: Array, n: Any) -> Array:
         if isinstance(n, int) and n == 0:
             return seen[:, :0]
         kernel = ops.flip(self._kernel(), axis=0)[..., None]
-        return ops.depthwise_conv(seen, kernel, padding="valid")
+        return depthwise_convolution(seen, kernel)
 
-    def _from_taps(self, taps):
-        kernel, y = self._kernel(), 0
+    def _from_taps(self, taps: Taps) -> Array:
+        kernel, y = self._kernel(), cast(Array, 0)
         for begin in range(0, len(self.lags), CHUNK):
             lags = tuple(self.lags[begin : begin + CHUNK])
             y = y + ops.sum(taps(lags) * kernel[begin : begin + CHUNK], axis=2)
         return y
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "coefficients": self.coefficients.tolist(),
             "trainable": bool(self.learned and self.trainable),
-            "initial": self.initial,
         }

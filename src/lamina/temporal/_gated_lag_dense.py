@@ -1,8 +1,11 @@
 """A gated dense layer over chosen lags."""
 
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
 import keras
 
-from lamina._common import positive_integer, register
+from lamina._common import Array, positive_integer, register
 from lamina.temporal._lag_dense import LagDense
 
 
@@ -21,7 +24,7 @@ class GatedLagDense(LagDense):
 
     Input shape:
         `(batch, time, features)`. Any of batch and time may be unknown or 0. `call` also takes
-        `reset` `(batch, time)`: where it is true, the row starts anew at that sample.
+        `reset` `(batch, time)`: where it is true, the row starts again at that sample.
 
     Output shape:
         `(batch, time, units)`.
@@ -43,21 +46,22 @@ class GatedLagDense(LagDense):
         van den Oord et al., WaveNet (2016), equation 2, without conditioning.
     """
 
-    def __init__(self, units, lags, activation="tanh", **kwargs):
+    def __init__(
+        self, units: int, lags: Iterable[int], activation: Any = "tanh", **kwargs: Any
+    ) -> None:
         positive_integer("units", units, "the number of outputs per time step")
         super().__init__(units, lags, activation=activation, **kwargs)
 
     @property
-    def columns(self):
+    def columns(self) -> int:
         """Columns of the kernel: what is gated and the gates."""
         return 2 * self.units
 
-    def _activated(self, y):
-        return self.activation(y[..., : self.units]) * keras.activations.sigmoid(
-            y[..., self.units :]
-        )
+    def _activated(self, y: Array) -> Array:
+        gates: Array = keras.activations.sigmoid(y[..., self.units :])
+        return self.activation(y[..., : self.units]) * gates
 
     @classmethod
-    def from_conv1d(cls, layer):
+    def from_conv1d(cls, layer: keras.layers.Conv1D) -> NoReturn:
         """Not for this layer: a convolution has no gates."""
         raise ValueError("`from_conv1d` makes a `LagDense`: a convolution has no gates.")

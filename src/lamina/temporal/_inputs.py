@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
-from lamina._common import received
+from lamina._common import Array, Shape, invalid, received
 
 SHAPE = "`(batch, time, features)`"
 
 
-def check_features(layer, input_shape) -> int:
-    """The number of features of an input shape, or a ValueError that says what is wrong."""
+def check_features(layer: keras.layers.Layer, input_shape: Shape) -> int:
+    """The number of features of an input shape, or a ValueError that names what is wrong."""
     shape = tuple(input_shape)
     name = type(layer).__name__
     if len(shape) != 3:
@@ -25,17 +25,15 @@ def check_features(layer, input_shape) -> int:
     return shape[-1]
 
 
-def checked_initial(initial):
+def checked_initial(initial: str) -> str:
     """`initial`, what was before the first sample, or a ValueError."""
     if initial not in ("zeros", "edge"):
-        raise ValueError(
-            '`initial` says what was before the first sample: "zeros", or "edge" for the '
-            f"first valid sample repeated. {received('initial', initial)}"
-        )
+        wanted = 'what was before the first sample: "zeros", or "edge" for its first valid one'
+        raise invalid("initial", wanted, initial)
     return initial
 
 
-def real_input(layer, x):
+def real_input(layer: keras.layers.Layer, x: Array) -> Array:
     """`x` in the layer's compute dtype; integers and booleans are taken as numbers."""
     dtype = keras.backend.standardize_dtype(x.dtype)
     if dtype == layer.compute_dtype:
@@ -48,7 +46,7 @@ def real_input(layer, x):
     return ops.cast(x, layer.compute_dtype)
 
 
-def marks_of(name, marks, x):
+def marks_of(name: str, marks: Array | None, x: Array) -> Array | None:
     """`marks` `(batch, time)`, one for each step of `x`, as booleans; None stays None."""
     if marks is None:
         return None
@@ -65,10 +63,17 @@ def marks_of(name, marks, x):
     return ops.cast(marks, "bool")
 
 
-def mask_of(inputs):
+def mark_zero(x: Array, mask: Array | None) -> Array:
+    """`x`, 0 where it is masked. By `where`, not by a product: NaN there must not get through."""
+    if mask is None:
+        return x
+    return ops.where(mask[..., None], x, ops.zeros((), x.dtype))
+
+
+def mask_of(inputs: Array) -> Array | None:
     """The mask that Keras attached to `inputs`, if any.
 
-    Keras hands it to `call` by itself only where the inputs are the one tensor argument; beside
+    Keras passes it to `call` by itself only where the inputs are the one tensor argument; beside
     `reset` they are not.
     """
     return getattr(inputs, "_keras_mask", None)

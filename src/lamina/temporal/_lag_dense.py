@@ -1,14 +1,15 @@
 """A dense layer over chosen lags."""
 
-import numbers
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 from keras import ops
 
-from lamina._common import positive_integer, received, register
-from lamina._common._fast import add_bias, causal_convolution, product
+from lamina._common import Array, Shape, invalid, is_integer, positive_integer, received, register
+from lamina._common._fast import add_bias, causal_convolution, convolution, product
 from lamina.temporal._int8 import Int8Kernel
-from lamina.temporal._memory import FiniteMemory
+from lamina.temporal._memory import FiniteMemory, Taps
 
 
 @register
@@ -34,7 +35,7 @@ class LagDense(Int8Kernel, FiniteMemory):
 
     Input shape:
         `(batch, time, features)`. Any of batch and time may be unknown or 0. `call` also takes
-        `reset` `(batch, time)`: where it is true, the row starts anew at that sample.
+        `reset` `(batch, time)`: where it is true, the row starts again at that sample.
 
     Output shape:
         `(batch, time, units)`.
@@ -60,22 +61,22 @@ class LagDense(Int8Kernel, FiniteMemory):
 
     def __init__(
         self,
-        units,
-        lags,
-        activation=None,
-        use_bias=True,
-        initial="zeros",
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
+        units: int,
+        lags: Iterable[int],
+        activation: Any = None,
+        use_bias: bool = True,
+        initial: str = "zeros",
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(lags=checked_lags(lags), initial=initial, **kwargs)
         self.units = positive_integer("units", units, "the number of outputs per time step")
-        self.activation = keras.activations.get(activation)
+        self.activation: Any = keras.activations.get(activation)
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -85,7 +86,7 @@ class LagDense(Int8Kernel, FiniteMemory):
         self.bias_constraint = keras.constraints.get(bias_constraint)
 
     @classmethod
-    def from_conv1d(cls, layer):
+    def from_conv1d(cls, layer: keras.layers.Conv1D) -> "LagDense":
         """A `LagDense` that does what a causal `keras.layers.Conv1D` does, with its weights."""
         refuse_conv1d(layer)
         config = layer.get_config()
@@ -104,15 +105,15 @@ class LagDense(Int8Kernel, FiniteMemory):
         return new
 
     @classmethod
-    def _with_lags(cls, units, lags, config):
+    def _with_lags(cls, units: int, lags: tuple[int, ...], config: dict[str, Any]) -> "LagDense":
         return cls.from_config({**config, "units": units, "lags": lags})
 
     @property
-    def columns(self):
+    def columns(self) -> int:
         """Columns of the kernel."""
         return self.units
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         self.add_kernel(
             (len(self.lags), self.features, self.columns),
@@ -130,14 +131,14 @@ class LagDense(Int8Kernel, FiniteMemory):
                 constraint=self.bias_constraint,
             )
 
-    def _from_start(self, x):
+    def _from_start(self, x: Array) -> Array:
         y = None
         if set(self.lags) == set(range(len(self.lags))):
             bias = None if self.bias is None else ops.cast(self.bias, self.compute_dtype)
             y = causal_convolution(x, self._oldest_first(), bias)
         return super()._from_start(x) if y is None else self._activated(y)
 
-    def _oldest_first(self):
+    def _oldest_first(self) -> Array:
         """The kernel in the order of time."""
         order = sorted(range(len(self.lags)), key=lambda i: -self.lags[i])
         kernel = self.kernel_values()
@@ -145,7 +146,7 @@ class LagDense(Int8Kernel, FiniteMemory):
             return kernel
         return ops.take(kernel, ops.convert_to_tensor(order, "int32"), axis=0)
 
-    def _from_seen(self, seen, n):
+    def _from_seen(self, seen: Array, n: Any) -> Array:
         if isinstance(n, int) and n == 1:
             return self._one(seen)
         oldest_first = sorted(self.lags, reverse=True)
@@ -156,9 +157,9 @@ class LagDense(Int8Kernel, FiniteMemory):
         kernel = self._oldest_first()
         if newest > 0:
             seen = seen[:, : ops.shape(seen)[1] - newest]
-        return self._activate(ops.conv(seen, kernel, padding="valid"))
+        return self._activate(convolution(seen, kernel))
 
-    def _one(self, seen):
+    def _one(self, seen: Array) -> Array:
         """A single step as one matrix product of known shape: a short graph, once exported."""
         places = [max(self.lags) - lag for lag in self.lags]
         if places != list(range(max(self.lags) + 1)):
@@ -166,36 +167,35 @@ class LagDense(Int8Kernel, FiniteMemory):
         window = len(self.lags) * self.features
         return self._activate(self._product(ops.reshape(seen, (-1, window))))[:, None]
 
-    def _from_taps(self, taps):
-        taps = taps(self.lags)
-        batch, n = ops.shape(taps)[:2]
+    def _from_taps(self, taps: Taps) -> Array:
+        inputs = taps(self.lags)
+        batch, n = ops.shape(inputs)[:2]
         window = len(self.lags) * self.features
-        y = self._product(ops.reshape(taps, (batch * n, window)))
+        y = self._product(ops.reshape(inputs, (batch * n, window)))
         return self._activate(ops.reshape(y, (batch, n, self.columns)))
 
-    def _product(self, windows):
+    def _product(self, windows: Array) -> Array:
         kernel = ops.reshape(self.kernel_values(), (windows.shape[1], self.columns))
         return product(windows, kernel)
 
-    def _activate(self, y):
+    def _activate(self, y: Array) -> Array:
         if self.bias is not None:
             y = add_bias(y, ops.cast(self.bias, self.compute_dtype))
         return self._activated(y)
 
-    def _activated(self, y):
+    def _activated(self, y: Array) -> Array:
         return self.activation(y)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
             "lags": self.lags,
             "activation": keras.activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "initial": self.initial,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
@@ -205,23 +205,23 @@ class LagDense(Int8Kernel, FiniteMemory):
         }
 
 
-def checked_lags(lags):
+def checked_lags(lags: Iterable[int]) -> tuple[int, ...]:
     """`lags` as a tuple of plain ints, or a ValueError."""
     try:
         values = tuple(lags)
     except TypeError:
         values = ()
-    whole = all(isinstance(v, numbers.Integral) and not isinstance(v, bool) for v in values)
-    if not values or not whole or min(values) < 0 or len(set(values)) < len(values):
-        raise ValueError(
-            "`lags` must be distinct whole numbers of steps to look back, at least one, "
-            f"each at least 0 (0 is the current sample): for example (0, 1, 7). "
-            f"{received('lags', lags)}"
+    valid = all(is_integer(lag) and lag >= 0 for lag in values)
+    if not values or not valid or len(set(values)) < len(values):
+        wanted = (
+            "distinct whole numbers of steps to look back, at least one, each at least 0 (0 is "
+            "the current sample): for example (0, 1, 7)"
         )
+        raise invalid("lags", wanted, lags)
     return tuple(int(v) for v in values)
 
 
-def refuse_conv1d(layer):
+def refuse_conv1d(layer: keras.layers.Layer) -> None:
     """A ValueError unless `layer` is a convolution that lags can express."""
     if not isinstance(layer, keras.layers.Conv1D):
         raise ValueError(f"`from_conv1d` takes a `keras.layers.Conv1D`. {received('layer', layer)}")

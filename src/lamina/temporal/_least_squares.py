@@ -1,17 +1,25 @@
 """Layers that are linear in their weights, solved instead of trained."""
 
 import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
-from lamina._common import received, to_numpy
+from lamina._common import Array, received, to_numpy
 from lamina.temporal._fir_filter import FIRFilter
 from lamina.temporal._gated_lag_dense import GatedLagDense
 from lamina.temporal._lag_dense import LagDense
 from lamina.temporal._volterra import Volterra
 
-ROWS = 4096  # of the system, taken in at once
+# Rows of the system per decomposition: far more than columns, so that the triangle of those before
+# costs little to factor again, and few enough that 1000 columns are 32 MB.
+ROWS = 4096
+
+
+# (A, Y) of the system A W = Y.
+Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +29,8 @@ class LeastSquaresFit:
     Attributes:
         r2: Share of the variance of y that the layer explains, over all outputs; 1 is all of it.
         residual: Root mean square error of each output.
-        rank: Independent columns of the system. Below `parameters`, the data do not say what all
-            weights should be, and the smallest ones that fit were taken.
+        rank: Independent columns of the system. Below `parameters`, the data do not determine
+            all weights, and the smallest ones that fit were taken.
         condition: Largest over smallest singular value; above 1e8 the weights mean little.
         parameters: Weights per output.
         samples: Rows of the system.
@@ -36,7 +44,9 @@ class LeastSquaresFit:
     samples: int
 
 
-def fit_least_squares(layer, x, y, mask=None):
+def fit_least_squares(
+    layer: keras.layers.Layer, x: Array, y: Array, mask: Array | None = None
+) -> LeastSquaresFit:
     """Sets the weights of a layer that is linear in them to the best ones for `layer(x) = y`.
 
     Args:
@@ -66,7 +76,7 @@ def fit_least_squares(layer, x, y, mask=None):
         layer.build(x.shape)
     x = np.where(mask[..., None], x, 0)
     if isinstance(layer, FIRFilter):
-        return _fit_filter(layer, x, y, mask)
+        return _fit_filter(layer, x, y, mask, columns)
     solution, fit = _solve(_systems(x, y, mask, layer, columns))
     shapes = [w.shape for w in layer.weights]
     ends = np.cumsum([int(np.prod(shape[:-1])) for shape in shapes])[:-1]
@@ -74,11 +84,11 @@ def fit_least_squares(layer, x, y, mask=None):
     return fit
 
 
-def _columns_of(layer):
+def _columns_of(layer: Any) -> Callable[[np.ndarray], np.ndarray]:
     """What the rows of the layer's weights are multiplied by, from windows `(rows, lags, f)`."""
     linear = getattr(layer, "activation", None) in (None, keras.activations.linear)
     if isinstance(layer, FIRFilter) and layer.learned:
-        return None
+        return lambda z: z[..., 0]
     if linear and not isinstance(layer, GatedLagDense) and layer.quantization_mode is None:
         if isinstance(layer, LagDense):
             return lambda z: z.reshape(len(z), -1)
@@ -90,14 +100,16 @@ def _columns_of(layer):
     )
 
 
-def _with_pairs(z, order):
+def _with_pairs(z: np.ndarray, order: int) -> np.ndarray:
     if order == 1:
         return z
     first, second = np.triu_indices(z.shape[1])
     return np.concatenate([z, z[:, first] * z[:, second]], axis=1)
 
 
-def _checked(layer, x, y, mask):
+def _checked(
+    layer: Any, x: Array, y: Array, mask: Array | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     x, y = (np.asarray(to_numpy(a), "float64") for a in (x, y))
     shape = x.shape[:2]
     mask = np.ones(shape, bool) if mask is None else np.asarray(to_numpy(mask), bool)
@@ -105,15 +117,21 @@ def _checked(layer, x, y, mask):
     if x.ndim != 3 or y.shape != (*shape, units) or mask.shape != shape or not mask.any():
         raise ValueError(
             f"`x`, `y` and `mask` must be (batch, time, features), (batch, time, {units}) and "
-            f"(batch, time), not all masked. Received: x.shape={x.shape}, y.shape={y.shape}, "
-            f"mask.shape={mask.shape}"
+            "(batch, time), not all masked. "
+            f"{received('x.shape', x.shape, **{'y.shape': y.shape, 'mask.shape': mask.shape})}"
         )
     if not (np.isfinite(x[mask]).all() and np.isfinite(y[mask]).all()):
         raise ValueError("`x` and `y` must be finite where they are not masked: mask the gaps.")
     return x, y, mask
 
 
-def _systems(x, y, mask, layer, columns):
+def _systems(
+    x: np.ndarray,
+    y: np.ndarray,
+    mask: np.ndarray,
+    layer: Any,
+    columns: Callable[[np.ndarray], np.ndarray],
+) -> Pieces:
     """Pieces (A, Y) of the system, every row of it once."""
     lags = np.array(layer.lags)
     bias = getattr(layer, "bias", None) is not None
@@ -130,9 +148,10 @@ def _systems(x, y, mask, layer, columns):
             yield a, wanted[at]
 
 
-def _solve(pieces):
+def _solve(pieces: Pieces) -> tuple[np.ndarray, LeastSquaresFit]:
     """Least squares in float64 by QR, piece after piece: the memory does not grow with time."""
-    r, samples, total, square = None, 0, 0.0, 0.0
+    r: Any = None
+    parameters, samples, total, square = 0, 0, np.zeros(1), np.zeros(1)
     for a, y in pieces:
         joined = np.concatenate([a, y], axis=1)
         r = np.linalg.qr(joined if r is None else np.concatenate([r, joined]), mode="r")
@@ -153,13 +172,19 @@ def _solve(pieces):
     )
 
 
-def _fit_filter(layer, x, y, mask):
+def _fit_filter(
+    layer: FIRFilter,
+    x: np.ndarray,
+    y: np.ndarray,
+    mask: np.ndarray,
+    columns: Callable[[np.ndarray], np.ndarray],
+) -> LeastSquaresFit:
     """A response for all features is one system; one for each, each its own."""
 
-    def pieces(features):
+    def pieces(features: Iterable[int]) -> Pieces:
         for i in features:
             one = slice(i, i + 1)
-            yield from _systems(x[..., one], y[..., one], mask, layer, lambda z: z[..., 0])
+            yield from _systems(x[..., one], y[..., one], mask, layer, columns)
 
     features = range(x.shape[-1])
     if layer.coefficients.ndim == 1:

@@ -1,15 +1,19 @@
 """Dilated residual lag layers."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
-from lamina._common import positive_integer, received, register
-from lamina.temporal._inputs import check_features, marks_of, mask_of, real_input
+from lamina._common import Array, Shape, State, invalid, positive_integer, register
+from lamina.temporal._inputs import mark_zero, marks_of, real_input
 from lamina.temporal._lag_dense import LagDense
+from lamina.temporal._temporal import Temporal
 
 
 @register
-class TemporalBlock(keras.layers.Layer):
+class TemporalBlock(Temporal):
     """A stack of residual lag layers that look back further and further.
 
         h[0] = x, or x @ W where the features are not `units`
@@ -28,7 +32,7 @@ class TemporalBlock(keras.layers.Layer):
 
     Input shape:
         `(batch, time, features)`. Any of batch and time may be unknown or 0. `call` also takes
-        `reset` `(batch, time)`: where it is true, the row starts anew at that sample.
+        `reset` `(batch, time)`: where it is true, the row starts again at that sample.
 
     Output shape:
         `(batch, time, units)`.
@@ -54,33 +58,29 @@ class TemporalBlock(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        size=3,
-        dilations=(1, 2, 4, 8),
-        activation="relu",
-        initial="zeros",
-        kernel_initializer="glorot_uniform",
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
+        units: int,
+        size: int = 3,
+        dilations: Sequence[int] = (1, 2, 4, 8),
+        activation: Any = "relu",
+        initial: str = "zeros",
+        kernel_initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(initial=initial, **kwargs)
         self.units = positive_integer("units", units, "the number of outputs per time step")
         self.size = positive_integer("size", size, "the samples that each layer looks at")
         if isinstance(dilations, int | str) or not len(dilations):
-            raise ValueError(
-                "`dilations` must be the steps between samples for each layer: for example "
-                f"(1, 2, 4). {received('dilations', dilations)}"
-            )
+            wanted = "the steps between samples for each layer: for example (1, 2, 4)"
+            raise invalid("dilations", wanted, dilations)
         meaning = "the steps between samples of a layer"
         self.dilations = tuple(positive_integer("dilations", d, meaning) for d in dilations)
         self.activation = keras.activations.get(activation)
-        self.initial = initial
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.supports_masking = True
+        self.kernel_initializer: Any = keras.initializers.get(kernel_initializer)
         self.layers = [self._layer(d, f"lags_{i}") for i, d in enumerate(self.dilations)]
         self.projection = None
         self._quantized = None  # the policy of layers that were saved quantized
 
-    def _layer(self, dilation, name):
+    def _layer(self, dilation: int, name: str) -> LagDense:
         return LagDense(
             self.units,
             tuple(dilation * i for i in reversed(range(self.size))),
@@ -92,24 +92,12 @@ class TemporalBlock(keras.layers.Layer):
         )
 
     @property
-    def receptive_field(self):
-        """Time steps that one output depends on, the current one included."""
+    def receptive_field(self) -> int:
         return 1 + (self.size - 1) * sum(self.dilations)
 
-    @property
-    def block_size(self):
-        """A block may hold any number of steps."""
-        return 1
-
-    @property
-    def output_ratio(self):
-        """Outputs per input."""
-        return 1
-
-    def build(self, input_shape):
-        features = check_features(self, input_shape)
-        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: features})
-        if features != self.units:
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        if self.features != self.units:
             self.projection = LagDense(
                 self.units, (0,), use_bias=False, dtype=self.dtype_policy, name="projection"
             )
@@ -121,25 +109,22 @@ class TemporalBlock(keras.layers.Layer):
             layer.build(input_shape)
             input_shape = (*input_shape[:-1], self.units)
 
-    def initial_state(self, batch):
-        """The state of `batch` rows that have seen nothing."""
+    def initial_state(self, batch: int) -> State:
         return {
             f"{layer.name}_{name}": value
             for layer in self.layers
             for name, value in layer.initial_state(batch).items()
         }
 
-    def step(self, x, state, mask=None, reset=None):
-        """Outputs of a block `(batch, n, features)`, n >= 0, that follows `state`; the new state.
-
-        `mask` and `reset` are `(batch, n)`. A true `reset` starts its row anew at that step.
-        """
+    def step(
+        self, x: Array, state: State, mask: Array | None = None, reset: Array | None = None
+    ) -> tuple[Array, State]:
         x = real_input(self, x)
         mask = marks_of("mask", mask, x)
-        if mask is not None:
-            x = ops.where(mask[..., None], x, ops.zeros((), x.dtype))
+        x = mark_zero(x, mask)
         if self.projection is not None:
-            x = self.projection.step(x, self.projection.initial_state(ops.shape(x)[0]))[0]
+            batch: Any = ops.shape(x)[0]
+            x = self.projection.step(x, self.projection.initial_state(batch))[0]
         after = {}
         for layer in self.layers:
             names = layer.initial_state(0)
@@ -149,33 +134,27 @@ class TemporalBlock(keras.layers.Layer):
             after |= {f"{layer.name}_{name}": value for name, value in own.items()}
         return x, after
 
-    def call(self, inputs, mask=None, reset=None):
-        mask = mask_of(inputs) if mask is None else mask
-        fresh = self.initial_state(ops.shape(inputs)[0])
-        return self.step(inputs, fresh, mask, reset)[0]
-
-    def get_build_config(self):
+    def get_build_config(self) -> dict[str, Any] | None:
         # Nothing for an unbuilt layer: Keras takes a layer with any build config for built.
         config = super().get_build_config()
         return config and {**config, "quantized": self.layers[0].quantization_mode}
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: dict[str, Any]) -> None:
         """Layers that were saved quantized are built so."""
         mode, self._quantized = config.pop("quantized", None), None
         if mode is not None:
             self._quantized = keras.dtype_policies.get(f"{mode}_from_{self.dtype_policy.name}")
         super().build_from_config(config)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
             "size": self.size,
             "dilations": self.dilations,
             "activation": keras.activations.serialize(self.activation),
-            "initial": self.initial,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }

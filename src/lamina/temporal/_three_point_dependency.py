@@ -1,5 +1,7 @@
 """The article's layer: each output depends on the last three samples."""
 
+from typing import Any
+
 from lamina._common import received, register
 from lamina.temporal._lag_dense import LagDense
 
@@ -12,7 +14,7 @@ class ThreePointDependency(LagDense):
 
     It equals `keras.layers.Conv1D(units, 3, padding="causal", activation="relu")` with the same
     kernel. Take that one where a plain convolution is all you need; take this one for masks,
-    rows that start anew, `initial="edge"`, empty inputs, and the same layer sample by sample.
+    rows that start again, `initial="edge"`, empty inputs, and the same layer sample by sample.
 
     Args:
         units: Outputs per time step.
@@ -22,7 +24,7 @@ class ThreePointDependency(LagDense):
 
     Input shape:
         `(batch, time, features)`. Any of batch and time may be unknown or 0. `call` also takes
-        `reset` `(batch, time)`: where it is true, the row starts anew at that sample.
+        `reset` `(batch, time)`: where it is true, the row starts again at that sample.
 
     Output shape:
         `(batch, time, units)`.
@@ -43,11 +45,11 @@ class ThreePointDependency(LagDense):
         [1.0, 3.0, 6.0, 9.0]
     """
 
-    def __init__(self, units, activation="relu", **kwargs):
+    def __init__(self, units: int, activation: Any = "relu", **kwargs: Any) -> None:
         super().__init__(units, lags=(2, 1, 0), activation=activation, **kwargs)
 
     @classmethod
-    def _with_lags(cls, units, lags, config):
+    def _with_lags(cls, units: int, lags: tuple[int, ...], config: dict[str, Any]) -> LagDense:
         if lags != (2, 1, 0):
             raise ValueError(
                 "`ThreePointDependency.from_conv1d` takes a `Conv1D` over three consecutive "
@@ -55,7 +57,7 @@ class ThreePointDependency(LagDense):
             )
         return cls.from_config({**config, "units": units})
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["lags"]
         return config

@@ -1,13 +1,16 @@
 """A second-order Volterra series."""
 
 import functools
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from lamina._common import positive_integer, received, register
-from lamina.temporal._memory import FiniteMemory
+from lamina._common import Array, Shape, positive_integer, received, register
+from lamina._common._fast import convolution, product
+from lamina.temporal._memory import FiniteMemory, Taps
 
 
 @register
@@ -35,7 +38,7 @@ class Volterra(FiniteMemory):
 
     Input shape:
         `(batch, time, features)`. Any of batch and time may be unknown or 0. `call` also takes
-        `reset` `(batch, time)`: where it is true, the row starts anew at that sample.
+        `reset` `(batch, time)`: where it is true, the row starts again at that sample.
 
     Output shape:
         `(batch, time, units)`.
@@ -62,17 +65,17 @@ class Volterra(FiniteMemory):
 
     def __init__(
         self,
-        units,
-        memory,
-        order=2,
-        rank=None,
-        activation=None,
-        use_bias=True,
-        initial="zeros",
-        kernel_initializer="glorot_uniform",
-        quadratic_initializer="zeros",
-        **kwargs,
-    ):
+        units: int,
+        memory: int,
+        order: int = 2,
+        rank: int | None = None,
+        activation: Any = None,
+        use_bias: bool = True,
+        initial: str = "zeros",
+        kernel_initializer: Any = "glorot_uniform",
+        quadratic_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
         memory = positive_integer("memory", memory, "the steps of the window")
         super().__init__(lags=range(memory), initial=initial, **kwargs)
         if order not in (1, 2):
@@ -86,12 +89,12 @@ class Volterra(FiniteMemory):
         if rank is not None:
             rank = positive_integer("rank", rank, "the number of products per unit")
         self.rank = rank
-        self.activation = keras.activations.get(activation)
+        self.activation: Any = keras.activations.get(activation)
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.quadratic_initializer = keras.initializers.get(quadratic_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         window = self.memory * self.features
         self.linear = self._weight("linear", (window, self.units), self.kernel_initializer)
@@ -99,16 +102,16 @@ class Volterra(FiniteMemory):
             pairs = window * (window + 1) // 2
             shape, start = (pairs, self.units), self.quadratic_initializer
             self.quadratic = self._weight("quadratic", shape, start)
-        elif self.order == 2:
+        elif self.order == 2 and self.rank:
             shape = (window, self.units * self.rank)
             self.left = self._weight("left", shape, self.kernel_initializer)
             self.right = self._weight("right", shape, self.kernel_initializer)
         self.bias = self._weight("bias", (self.units,), "zeros") if self.use_bias else None
 
-    def _weight(self, name, shape, initializer):
+    def _weight(self, name: str, shape: Shape, initializer: Any) -> Any:
         return self.add_weight(name=name, shape=shape, initializer=initializer)
 
-    def _from_seen(self, seen, n):
+    def _from_seen(self, seen: Array, n: Any) -> Array:
         if isinstance(n, int) and n == 0:
             return super()._from_seen(seen, n)
         y = _convolved(seen, self._by_lag(self.linear, self.units))
@@ -117,29 +120,29 @@ class Volterra(FiniteMemory):
             for delay, kernel in self._kernels():
                 now, then = seen[:, delay:], seen[:, : steps - delay]
                 y = y + _convolved(_products(now, then, delay), kernel)
-        elif self.order == 2:
+        elif self.order == 2 and self.rank:
             columns = self.units * self.rank
             left = _convolved(seen, self._by_lag(self.left, columns))
             y = y + self._summed(left * _convolved(seen, self._by_lag(self.right, columns)))
         return self._activate(y)
 
-    def _from_taps(self, taps):
-        taps = taps(self.lags)
-        batch, n = ops.shape(taps)[:2]
-        z = ops.reshape(taps, (batch, n, self.memory * self.features))
-        y = _product(z, self._cast(self.linear))
+    def _from_taps(self, taps: Taps) -> Array:
+        inputs = taps(self.lags)
+        batch, n = ops.shape(inputs)[:2]
+        z = ops.reshape(inputs, (batch * n, self.memory * self.features))
+        y = product(z, self._cast(self.linear))
         if self.order == 2 and self.rank is None:
             for delay, kernel in self._kernels():
-                now, then = taps[:, :, : self.memory - delay], taps[:, :, delay:]
+                now, then = inputs[:, :, : self.memory - delay], inputs[:, :, delay:]
                 size = kernel.shape[0] * kernel.shape[1]
-                pairs = ops.reshape(_products(now, then, delay), (batch, n, size))
-                y = y + _product(pairs, ops.reshape(kernel, (size, self.units)))
-        elif self.order == 2:
-            left = _product(z, self._cast(self.left))
-            y = y + self._summed(left * _product(z, self._cast(self.right)))
-        return self._activate(y)
+                pairs = ops.reshape(_products(now, then, delay), (batch * n, size))
+                y = y + product(pairs, ops.reshape(kernel, (size, self.units)))
+        elif self.order == 2 and self.rank:
+            left = product(z, self._cast(self.left))
+            y = y + self._summed(left * product(z, self._cast(self.right)))
+        return self._activate(ops.reshape(y, (batch, n, self.units)))
 
-    def _kernels(self):
+    def _kernels(self) -> Iterator[tuple[int, Array]]:
         """For each delay between two entries: the weights of its pairs, `(lags, pairs, units)`.
 
         Pairs of one delay are one product series, filtered: lag a of x[t] x[t - delay] is the
@@ -150,25 +153,26 @@ class Volterra(FiniteMemory):
             kernel = ops.take(weights, ops.convert_to_tensor(places.ravel()), axis=0)
             yield delay, ops.reshape(kernel, (*places.shape, self.units))
 
-    def _by_lag(self, weight, columns):
+    def _by_lag(self, weight: Array, columns: int) -> Array:
         return ops.reshape(self._cast(weight), (self.memory, self.features, columns))
 
-    def _cast(self, weight):
+    def _cast(self, weight: Array) -> Array:
         return ops.cast(weight, self.compute_dtype)
 
-    def _summed(self, products):
-        shape = (*ops.shape(products)[:2], self.units, self.rank)
+    def _summed(self, products: Array) -> Array:
+        """The sum over the products of each unit: `(..., units * rank)` -> `(..., units)`."""
+        shape = (*ops.shape(products)[:-1], self.units, self.rank)
         return ops.sum(ops.reshape(products, shape), axis=-1)
 
-    def _activate(self, y):
+    def _activate(self, y: Array) -> Array:
         if self.bias is not None:
             y = y + self._cast(self.bias)
         return self.activation(y)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
@@ -177,14 +181,13 @@ class Volterra(FiniteMemory):
             "rank": self.rank,
             "activation": keras.activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "initial": self.initial,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "quadratic_initializer": keras.initializers.serialize(self.quadratic_initializer),
         }
 
 
 @functools.cache
-def _pair_places(memory, features):
+def _pair_places(memory: int, features: int) -> list[tuple[int, np.ndarray]]:
     """For each delay, the rows of `quadratic` of its pairs: `(lags, pairs of features)`."""
     window = memory * features
     rows = np.zeros((window, window), "int32")
@@ -202,7 +205,7 @@ def _pair_places(memory, features):
     return found
 
 
-def _products(now, then, delay):
+def _products(now: Array, then: Array, delay: int) -> Array:
     """Every pair of features of `now` and `then`, each unordered pair once if they are one."""
     features = now.shape[-1]
     if delay == 0:
@@ -212,11 +215,6 @@ def _products(now, then, delay):
     return ops.reshape(now[..., :, None] * then[..., None, :], shape)
 
 
-def _convolved(x, kernel):
-    """`x` filtered by `kernel` `(lags, features, units)`, lag 0 first, where it is whole."""
-    return ops.conv(x, ops.flip(kernel, axis=0), padding="valid")
-
-
-def _product(x, kernel):
-    # Keras' `matmul` on PyTorch computes float64 in float32; its `einsum` does not.
-    return ops.einsum("bnw,wu->bnu", x, kernel)
+def _convolved(x: Array, kernel: Array) -> Array:
+    """`x` filtered by `kernel` `(lags, features, units)`, lag 0 first, without borders."""
+    return convolution(x, ops.flip(kernel, axis=0))

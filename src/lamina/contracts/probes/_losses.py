@@ -1,0 +1,76 @@
+"""Contracts of the losses that a layer adds: each call its own, averaged over the batch."""
+
+import numpy as np
+
+from lamina._common import to_numpy
+from lamina.contracts._contract import Answer, advice, broken, contract, skipped
+from lamina.contracts.harness import Case, difference, layer_code, rows
+
+
+def _losses(case, layer, inputs=None, training=True):
+    """The losses' values after one call."""
+    case.call(layer, inputs, training)
+    with layer_code("reading its losses"):
+        return [float(np.sum(to_numpy(x))) for x in layer.losses]
+
+
+@contract("loss.no_growth")
+def losses_do_not_pile_up(case: Case) -> Answer:
+    """Each call adds to the losses of the calls before."""
+    layer = case.ready()
+    first = _losses(case, layer)
+    _losses(case, layer)
+    third = _losses(case, layer)
+    if len(first) == len(third) and not difference([np.array(first)], [np.array(third)]):
+        first, third = _adding_up(case, layer)
+    if first != third:
+        return broken(
+            f"after one call its losses are {_short(first)}, after three {_short(third)}",
+            "the loss grows with every step, and old steps hold on to memory",
+            "call add_loss once a call and keep no list of losses",
+            first=_short(first),
+            third=_short(third),
+        )
+
+
+def _adding_up(case, layer):
+    """The sums of the losses at two calls if its variables add each call's loss to those before.
+
+    Equal otherwise: statistics that move change a loss too, but not by one step each call.
+    """
+    totals = []
+    for _ in range(3):
+        with layer_code("calling it"):
+            case.apply(layer, case.tensors())
+            totals.append(float(sum(np.sum(to_numpy(x)) for x in layer.losses)))
+    # Equal steps, and a first total of one or more of them, to what float32 keeps of a sum.
+    one, two = np.diff(totals)
+    calls = totals[0] / one if one > 1e-6 else 0
+    adds = abs(one - two) <= 1e-3 * abs(one) and calls > 0.5 and abs(calls - round(calls)) < 1e-3
+    return ([totals[0]], [totals[2]]) if adds else ([], [])
+
+
+def _short(values):
+    return [float(f"{v:.4g}") for v in values[:4]]
+
+
+@contract("loss.batch_scale", advice=True)
+def losses_do_not_scale_with_the_batch(case: Case) -> Answer:
+    """The same rows twice double the loss: it is summed over the batch, not averaged."""
+    if case.traits.fixed_batch:
+        return skipped("the trait `fixed_batch` is declared")
+    layer = case.ready()
+    once = _losses(case, layer, training=False)
+    if not once:
+        return None
+    twice = _losses(case, layer, rows(case.inputs, [*range(case.batch)] * 2), training=False)
+    for one, two in zip(once, twice, strict=False):
+        # A thousandth: float32's rounding of two sums, far from any other factor.
+        if abs(one) > 1e-8 and abs(two / one - 2) < 1e-3:
+            return advice(
+                f"the loss is {one:.4g} for a batch and {two:.4g} for the same batch twice",
+                "its weight against the main loss changes with the batch size",
+                "use ops.mean over the batch in add_loss",
+                once=one,
+                twice=two,
+            )

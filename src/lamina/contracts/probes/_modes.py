@@ -1,0 +1,209 @@
+"""Contracts of mode: inference repeats and changes nothing, compiled or not it is the same."""
+
+from typing import Any
+
+import numpy as np
+
+from lamina.contracts._contract import Answer, advice, broken, contract, skipped
+from lamina.contracts.harness import (
+    BACKEND,
+    REORDERED,
+    Case,
+    as_array,
+    can_compile,
+    compiled,
+    difference,
+    is_random_state,
+    layer_code,
+    leaves,
+    own_state,
+    perturb_weights,
+    random_draws,
+    restore,
+    seed_host,
+    state_of,
+    sub_layers,
+    variables_of,
+    vary,
+)
+
+
+@contract("infer.deterministic", rank=120, excused_by="stochastic", follows=("infer.pure",))
+def inference_repeats(case: Case) -> Answer:
+    """Two predictions for the same input differ."""
+    if case.traits.stochastic == "always" or case.traits.stateful == "always":
+        return skipped("a trait says that it is not")
+    layer = case.ready()
+    first = case.advance(layer, False)
+    for _ in range(4):
+        if worst := difference(first, case.advance(layer, False), 0, 0):
+            return _varied("two calls with training=False differ", worst)
+    if worst := difference(case.advance(layer, False), case.advance(layer), 0, 0):
+        return _varied("a call without `training` differs from training=False", worst)
+
+
+def _varied(message, worst):
+    return broken(
+        message,
+        "predictions are random, or change from call to call",
+        "draw only `if training:`, with training=False as the default; make nothing in call()",
+        **worst.values(),
+    )
+
+
+@contract("infer.pure", rank=110, excused_by="stateful")
+def inference_changes_no_variable(case: Case) -> Answer:
+    """A prediction changes the layer's variables."""
+    if case.traits.stateful == "always":
+        return skipped("the trait `stateful` is declared")
+    layer = case.ready()
+    # A metric counts in evaluate() too; no prediction depends on it.
+    metrics = {id(v) for v in layer.metrics_variables}
+    before = [(v, x) for v, x in own_state(layer) if id(v) not in metrics]
+    case.advance(layer, False)
+    case.advance(layer)
+    for variable, value in before:
+        if worst := difference([as_array(value)], [as_array(variable.value)], 0, 0):
+            return broken(
+                f"a call at inference changed {variable.path}",
+                "predictions depend on the predictions before them",
+                "assign to variables only `if training:`",
+                variable=variable.path,
+                **worst.values(),
+            )
+
+
+@contract("mode.training_reaches_children", advice=True)
+def children_learn_the_mode(case: Case) -> Answer:
+    """A sub-layer with a training mode does not learn that this is training."""
+    layer = case.ready()
+    received = {}
+    for child in sub_layers(layer):
+        if "training" in getattr(child, "call_signature_parameters", ()):
+            _listen(child, received)
+    case.call(layer, training=True)
+    for name, modes in received.items():
+        if modes and True not in modes:
+            return advice(
+                f"in training, {name} was called with training={modes[0]}",
+                "its dropout, noise or statistics are off while the model trains",
+                "hand training on: self.child(x, training=training), and call the child, not .call",
+                child=name,
+            )
+
+
+def _listen(child, received):
+    modes = received.setdefault(child.name, [])
+    inner = child.call
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        modes.append(kwargs.get("training"))
+        return inner(*args, **kwargs)
+
+    object.__setattr__(child, "call", call)
+
+
+@contract("mode.state_advances")
+def statistics_move_in_training(case: Case) -> Answer:
+    """Non-trainable statistics never change, though the layer trains."""
+    layer = case.ready()
+    own = [v for v in variables_of(layer) if not v.trainable and not is_random_state(v)]
+    layers = [layer, *sub_layers(layer)]
+    has_mode = any("training" in getattr(x, "call_signature_parameters", ()) for x in layers)
+    if not own or not (has_mode or case.traits.stateful):
+        if case.traits.stateful and not variables_of(layer):
+            return broken("the trait `stateful` is declared, but it has no variables")
+        return None
+    before = [np.array(as_array(v.value)) for v in own]
+    for seed in range(3):
+        inputs = vary(case.inputs, np.random.default_rng(seed), case.traits)
+        case.advance(layer, True, inputs)
+    moved = [
+        bool(difference([b], [as_array(v.value)], 0, 0)) for b, v in zip(before, own, strict=True)
+    ]
+    if any(moved):
+        return None
+    answer = broken if case.traits.stateful else advice
+    return answer(
+        f"three training calls left {own[0].path} as it was",
+        "statistics or counters that never move leave inference at their initial values",
+        "assign() to the variable `if training:`; a table that is meant to stay is fine",
+        variables=[v.path for v in own[:4]],
+    )
+
+
+def _values(layer):
+    return [as_array(x) for _, x in state_of(layer)]
+
+
+def _compiled_pair(case, layer, training, jit):
+    """Outputs and variables of an eager and of a compiled call, from one state.
+
+    Compiled first: what a layer keeps from tracing breaks its next call.
+    """
+    state = state_of(layer)
+    seed_host()
+    run = compiled(layer, lambda tree: case.apply(layer, tree, training), jit)
+    with layer_code(f"calling it {'under XLA (jit)' if jit else 'in a graph'}"):
+        graph = leaves(run(case.tensors()))
+    later = _values(layer)
+    restore(state)
+    seed_host()
+    with layer_code("calling it in eager code after a compiled call"):
+        eager = leaves(case.apply(layer, case.tensors(), training))
+    after = _values(layer)
+    restore(state)
+    return (eager, graph), (after, later)
+
+
+def _never_called(case):
+    """A layer that is built by symbolic inputs alone, where that makes all of its variables."""
+    called, layer = case.ready(perturb=True), case.fresh()
+    try:
+        case.functional(layer, case.batch)
+    except Exception:
+        return called
+    if len(state_of(layer)) != len(state_of(called)):
+        return called
+    perturb_weights(layer)
+    return layer
+
+
+def _compiled_break(case, layer, jit):
+    for training in (False, True):
+        outputs, variables = _compiled_pair(case, layer, training, jit)
+        with random_draws() as draws:
+            alike = case.repeats(layer, training)
+        # TensorFlow's XLA draws other numbers from one seed; a missing seed is for random.*.
+        if not alike or (draws.any and jit and BACKEND == "tensorflow"):
+            continue
+        if [y.shape for y in outputs[0]] != [y.shape for y in outputs[1]]:
+            return broken("compiled it returns other shapes than in eager code")
+        for pair, what in ((outputs, "gives other outputs"), (variables, "leaves other state")):
+            if worst := difference(*pair, *REORDERED):
+                return broken(
+                    f"compiled it {what}{' in training' if training else ''}",
+                    "fit() and predict() compile: the model trained is not the one that was tried",
+                    "use keras.ops on tensors, and no Python state or NumPy, in call()",
+                    **worst.values(),
+                )
+
+
+@contract("mode.eager_equals_graph", follows=("compile.jit", "state.no_python_mutation"))
+def eager_and_graph_agree(case: Case) -> Answer:
+    """Traced into a graph it fails, or computes something else than in eager code."""
+    if not can_compile():
+        return skipped(f"{BACKEND} runs eagerly")
+    if BACKEND == "jax" and not case.traits.jit:
+        return skipped("the trait `jit` says that it cannot be compiled")
+    return _compiled_break(case, _never_called(case), jit=BACKEND == "jax")
+
+
+@contract("compile.jit", excused_by="jit", slow=True, follows=("state.no_python_mutation",))
+def compiles_under_xla(case: Case) -> Answer:
+    """It cannot be compiled, or computes something else when it is."""
+    if not case.traits.jit:
+        return skipped("the trait `jit` says that it cannot be compiled")
+    if not can_compile():
+        return skipped(f"not compiled on {BACKEND}")
+    return _compiled_break(case, case.ready(perturb=True), jit=True)

@@ -1,0 +1,187 @@
+"""The contract of portability: nothing in call() belongs to one backend."""
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from lamina.contracts._contract import Answer, broken, contract, skipped
+from lamina.contracts._result import Result
+from lamina.contracts.harness import (
+    BACKEND,
+    Case,
+    LayerFailed,
+    as_array,
+    can_compile,
+    compiled,
+    difference,
+    layer_code,
+    leaves,
+    patched,
+    random_draws,
+    same_shapes,
+)
+
+# Two backends differ in the order of their sums.
+TOLERANCE = 1e-4
+
+# The errors where a symbolic tensor meets a backend's function, or lacks a tensor's attribute.
+NATIVE = (
+    "cannot be used as input to a",
+    "not KerasTensor",
+    "got KerasTensor",
+    "got (KerasTensor",
+    "'KerasTensor' object has no attribute",
+)
+NUMPY = "convert it to a NumPy array"
+# Where TensorFlow and JAX call what `keras.ops.custom_gradient` made: no symbolic tensor goes in.
+CUSTOM_GRADIENT = {"custom_gradient", "custom_derivatives"}
+
+
+@contract("portable.backends")
+def only_keras_operations(case: Case) -> Answer:
+    """call() hands its tensors to functions of one backend: it fails on the others."""
+    layer = case.ready()
+    native = _native_call(case, layer)
+    # A layer with one way for each backend is called again as if this were another.
+    if native and not _native_call(case, layer, pretend=True):
+        native = None
+    if native:
+        what, line = native
+        return broken(
+            f"call() uses {what} directly: {line}",
+            "the layer runs on this backend only, or only where nothing is compiled",
+            "use keras.ops; `lamina check --backends tensorflow,jax,torch` runs it on each",
+            backend=BACKEND,
+        )
+
+
+def _native_call(case, layer, pretend=False):
+    """Calls `call` on symbolic tensors, which only Keras' own operations accept."""
+    symbols = case.symbols(case.batch)
+    args, kwargs = case.arguments(layer, symbols)
+    try:
+        if pretend:
+            with patched(keras.backend, "backend", lambda original: lambda: "another"):
+                with patched(keras.config, "backend", lambda original: lambda: "another"):
+                    layer.call(*args, **kwargs)
+        else:
+            layer.call(*args, **kwargs)
+    except Exception as error:
+        what = "NumPy" if NUMPY in str(error) and case.traits.jit else None
+        if any(part in str(error) for part in NATIVE):
+            what = BACKEND
+        line = what and _own_line(error)
+        return (what, line) if line else None
+    return None
+
+
+def _own_line(error):
+    """The layer's own line that called the backend; None where Keras itself did."""
+    backends = [_folder(name) for name in ("tensorflow", "jax", "torch", "numpy")]
+    below = None
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        above = Path(frame.filename).parents
+        if Path(frame.filename).stem in CUSTOM_GRADIENT:
+            return None
+        if _folder("keras") in above and not frame.filename.endswith("keras_tensor.py"):
+            return None
+        if not any(folder in above for folder in [*backends, _folder("keras")]):
+            return None if _is_operator(below) else f"`{frame.line}` (line {frame.lineno})"
+        below = frame
+    return None
+
+
+def _is_operator(frame):
+    """Was the backend called by `weight * x` or the like, which runs on every backend?
+
+    A tensor that meets a symbolic one on its right refuses it: always on JAX, comparisons on
+    TensorFlow.
+    """
+    return frame is not None and (
+        frame.name.startswith("_operator_") or frame.filename.endswith("operator_overrides.py")
+    )
+
+
+def _folder(package):
+    """Where an imported package lies."""
+    file = getattr(sys.modules.get(package), "__file__", None)
+    return Path(file).parent if file else None
+
+
+def across_backends(case: Case, path: str, first: str) -> Result:
+    """`portable.backends` where the layer runs on several backends, each in a process of its own.
+
+    Args:
+        case: The layer.
+        path: Where the first backend leaves its weights and outputs, without a suffix.
+        first: The first backend; every other one compares its outputs with that one's.
+    """
+    if first == BACKEND:
+        result = _leave_outputs(case, path)
+    else:
+        try:
+            result = _compare_outputs(case, path, first)
+        except LayerFailed as failure:
+            result = broken(
+                f"on {BACKEND}: {failure}",
+                f"the layer runs on {first} only",
+                "use keras.ops for everything in call()",
+            )
+    result.contract = only_keras_operations.id
+    return result
+
+
+def _leave_outputs(case, path):
+    """Weights, compiled outputs and reproducibility of the first backend, for the others."""
+    layer = case.ready(perturb=True)
+    arrays: dict[str, Any] = {f"weight{n}": as_array(v.value) for n, v in enumerate(layer.weights)}
+    with random_draws() as draws:
+        outputs = _run_compiled(case, layer)
+    arrays |= {f"output{n}": y for n, y in enumerate(outputs)}
+    arrays["random"] = np.array(draws.any)
+    np.savez(f"{path}.npz", **arrays)
+    return _passed(f"outputs of {BACKEND} kept for the others")
+
+
+def _compare_outputs(case, path, first):
+    """The same weights and inputs, compiled on this backend: the same outputs?"""
+    if not Path(f"{path}.npz").is_file():
+        return skipped(f"{first} left no outputs to compare with")
+    kept = dict(np.load(f"{path}.npz"))
+    layer = case.ready()
+    weights = [v for n, v in enumerate(layer.weights) if f"weight{n}" in kept]
+    if len(weights) != sum(name.startswith("weight") for name in kept):
+        return broken(f"on {BACKEND} it has other weights")
+    for number, variable in enumerate(weights):
+        variable.assign(kept[f"weight{number}"].astype(variable.dtype))
+    after = _run_compiled(case, layer)
+    if kept["random"]:
+        return _passed("it draws random numbers: shapes only")
+    before = [kept[f"output{n}"] for n in range(len(after)) if f"output{n}" in kept]
+    if not same_shapes(before, after):
+        return broken(f"{BACKEND} gives other shapes than {first}")
+    if worst := difference(before, after, TOLERANCE, TOLERANCE):
+        return broken(
+            f"{BACKEND} gives {worst.after:.6g} where {first} gives {worst.before:.6g}",
+            "a model trained on one backend predicts something else on another",
+            "look for integer division, rounding, sorting of ties, or a backend's own default",
+            **worst.values(),
+        )
+    return _passed(f"{BACKEND} equals {first}")
+
+
+def _passed(message):
+    return Result("", "passed", message)
+
+
+def _run_compiled(case, layer):
+    """Outputs under jit where the backend has it: eager code hides another backend's functions."""
+    if not (can_compile() and case.traits.jit):
+        return case.call(layer, training=False)
+    run = compiled(layer, lambda tree: case.apply(layer, tree, False), jit=True)
+    with layer_code(f"calling it compiled on {BACKEND}"):
+        return leaves(run(case.tensors()))

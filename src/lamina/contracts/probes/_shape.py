@@ -1,0 +1,247 @@
+"""Contracts of shape: declared, symbolic and actual shapes agree, for any batch and length."""
+
+import keras
+
+from lamina.contracts._contract import Answer, broken, contract, skipped
+from lamina.contracts.harness import (
+    REORDERED,
+    Case,
+    LayerFailed,
+    difference,
+    layer_code,
+    leaves,
+    restore,
+    rows,
+    same_shapes,
+    seed_host,
+    shapes,
+    state_of,
+    tensors,
+    traced_for_any,
+    with_length,
+)
+
+
+def _agrees(symbolic, actual):
+    """Does a shape with unknown axes allow an actual one?"""
+    return len(symbolic) == len(actual) and all(
+        s is None or s == a for s, a in zip(symbolic, actual, strict=True)
+    )
+
+
+def _symbolic(case, layer, batch):
+    """The layer's outputs on symbolic inputs."""
+    with layer_code(f"calling it on symbolic inputs with batch {batch}"):
+        return keras.tree.flatten(case.functional(layer, batch).outputs)
+
+
+def _actual(case, layer, inputs=None):
+    """Output tensors of an eager call."""
+    with layer_code("calling it"):
+        out = case.apply(layer, case.tensors(inputs))
+        return [x for x in keras.tree.flatten(out) if x is not None]
+
+
+@contract("shape.spec_matches_call", rank=200, follows=("shape.batch_axis",))
+def symbolic_outputs_are_the_actual_ones(case: Case) -> Answer:
+    """What the layer says about its output is not what it returns."""
+    layer = case.ready()
+    found = _actual(case, layer)
+    symbols = _symbolic(case, layer, case.batch)
+    if len(found) != len(symbols):
+        return broken(f"it announces {len(symbols)} outputs and returns {len(found)}")
+    announced = [tuple(s.shape) for s in symbols]
+    returned = [tuple(x.shape) for x in found]
+    if not all(_agrees(s, a) for s, a in zip(announced, returned, strict=True)):
+        return broken(
+            f"it announces the shape {announced} and returns {returned}",
+            "Functional models are built on a false shape and fail in a later layer, or do not",
+            "correct compute_output_shape, or leave it out: Keras then finds the shape itself",
+            announced=announced,
+            returned=returned,
+        )
+    if not _claims_dtype(layer) or "output_dtype" in case.traits:
+        return None
+    for s, x in zip(symbols, found, strict=True):
+        if keras.backend.standardize_dtype(x.dtype) != s.dtype:
+            return broken(
+                f"it announces {s.dtype} and returns {keras.backend.standardize_dtype(x.dtype)}",
+                "the next layer of a Functional model is built for another dtype",
+                "correct the dtype in compute_output_spec",
+                trait="output_dtype",
+            )
+
+
+def _claims_dtype(layer):
+    """Does the dtype come from the author, or from Keras' own tracing?
+
+    With `compute_output_shape` alone Keras assumes the compute dtype: the author claims nothing.
+    """
+    cls = type(layer)
+    own_spec = cls.compute_output_spec is not keras.layers.Layer.compute_output_spec
+    return own_spec or cls.compute_output_shape is keras.layers.Layer.compute_output_shape
+
+
+@contract("shape.batch_axis", rank=30, excused_by="batch_axes_out")
+def axis_0_is_the_batch(case: Case) -> Answer:
+    """An output has not as many rows as the input: samples are merged, split or lost."""
+    if "batch_axes_out" in case.traits:
+        return _declared_batch_axes(case)
+    for inputs in (case.inputs, *_other_batches(case)[:1]):
+        try:
+            found = _actual(case, case.fresh(), inputs)
+        except LayerFailed:
+            continue  # shape.any_batch reports it.
+        count = case.with_inputs(inputs).batch
+        for x in found[: None if case.target.kind == "layer" else 1]:
+            if not len(x.shape) or x.shape[0] != count:
+                return broken(
+                    f"{count} rows in, output shape {tuple(x.shape)}",
+                    "samples are mixed up with one another; labels no longer fit their rows",
+                    "reshape with the batch as the first size and -1 elsewhere: (batch, -1, ...)",
+                    inputs=shapes(inputs),
+                    outputs=[tuple(x.shape) for x in found],
+                )
+
+
+def _declared_batch_axes(case):
+    declared = case.traits.batch_axes_out
+    found = _actual(case, case.fresh())
+    axes = declared if isinstance(declared, tuple) else (declared,) * len(found)
+    for x, axis in zip(found, axes, strict=False):
+        if isinstance(axis, int) and not isinstance(axis, bool):
+            size = x.shape[axis] if -len(x.shape) <= axis < len(x.shape) else 0
+            if size == 0 or size % case.batch:
+                return broken(
+                    f"the trait says that the batch is axis {axis} of the output, whose shape is "
+                    f"{tuple(x.shape)} for {case.batch} rows",
+                    repair="correct the trait `batch_axes_out`",
+                )
+
+
+def _other_batches(case):
+    if case.traits.fixed_batch:
+        return []
+    return [rows(case.inputs, range(n)) for n in (5, 3, 1) if n != case.batch]
+
+
+@contract("shape.any_batch", rank=40, excused_by="fixed_batch", follows=("shape.batch_axis",))
+def any_number_of_rows(case: Case) -> Answer:
+    """It works for some numbers of rows only."""
+    if case.traits.fixed_batch:
+        return skipped("the trait `fixed_batch` is declared")
+    layer = case.fresh()
+    usual = [tuple(x.shape) for x in _actual(case, layer)]
+    for inputs in _other_batches(case):
+        count = case.with_inputs(inputs).batch
+        with layer_code(f"calling it on a batch of {count}"):
+            found = [tuple(x.shape) for x in _actual(case, layer, inputs)]
+        for one, other in zip(usual, found, strict=True):
+            if not _fits(case, one, other, count):
+                return broken(
+                    f"{case.batch} rows give the shape {one}, {count} rows {other}",
+                    "the last, smaller batch of an epoch or a single prediction fails",
+                    "take the batch from ops.shape(x)[0]; squeeze named axes only",
+                    rows=count,
+                )
+
+
+def _fits(case, one, other, count):
+    """Does the shape for `count` rows go with the one for the sample's rows?"""
+    if len(one) != len(other):
+        return False
+    # An axis as long as the batch may grow with it: a matrix of all pairs.
+    grows = [a == b or (a, b) == (case.batch, count) for a, b in zip(one, other, strict=True)]
+    if "batch_axes_out" in case.traits:
+        return all(
+            g or a * count == b * case.batch for g, a, b in zip(grows, one, other, strict=True)
+        )
+    return all(grows[1:]) and (not one or (one[0] == case.batch) == (other[0] == count))
+
+
+def _few_batches(case):
+    try:
+        return any_number_of_rows.ask(case) is not None
+    except LayerFailed:
+        return True
+
+
+@contract("shape.none_batch", rank=220, follows=("shape.any_batch", "compile.jit"))
+def works_with_an_unknown_batch(case: Case) -> Answer:
+    """A model with an unknown batch cannot be made of it, or then gives something else."""
+    if case.traits.fixed_batch:
+        return skipped("the trait `fixed_batch` is declared")
+    if _few_batches(case):
+        return skipped("it works for some batch sizes only: see shape.any_batch")
+    layer = case.fresh()
+    with layer_code("calling it on a symbolic input of unknown batch"):
+        model = case.functional(layer)
+    announced = [tuple(s.shape) for s in keras.tree.flatten(model.outputs)]
+    for inputs in [case.inputs, *_other_batches(case)]:
+        expected = case.call(layer, inputs)
+        if not all(_agrees(s, y.shape) for s, y in zip(announced, expected, strict=True)):
+            return broken(
+                f"with an unknown batch it announces {announced}, and returns "
+                f"{[y.shape for y in expected]}",
+                "a model built on it takes one batch size only",
+                "use ops.shape(x)[0] for the batch, or -1 in a reshape",
+                announced=announced,
+            )
+    return _traced_break(case, layer, (0,), [case.inputs, *_other_batches(case)])
+
+
+def _traced_break(case, layer, axes, samples):
+    """The layer's own call in a graph of unknown lengths, which its compute_output_shape may hide.
+
+    So it runs under fit() on a dataset whose last batch is shorter, or whose rows differ in length.
+    """
+    run = traced_for_any(lambda tree: case.apply(layer, tree, False), case.tensors(), axes)
+    if run is None or not case.repeats(layer, False):
+        return None
+    for inputs in samples:
+        state = state_of(layer)
+        seed_host()
+        with layer_code(f"running it in a graph where axes {axes} have no fixed length"):
+            found = leaves(run(case.tensors(inputs)))
+        restore(state)
+        expected = case.call(layer, inputs, False)
+        worst = same_shapes(expected, found) and difference(expected, found, *REORDERED)
+        if worst or not same_shapes(expected, found):
+            return broken(
+                f"in a graph where axes {axes} have no fixed length it gives something else",
+                "fit() on batches of differing sizes trains another model than the one tried",
+                "take lengths from ops.shape(x), never from x.shape, where they may be None",
+                expected=[y.shape for y in expected],
+                returned=[y.shape for y in found],
+                **(worst.values() if worst else {}),
+            )
+    return None
+
+
+@contract("shape.none_axes", rank=210, needs="variable_axes")
+def works_with_unknown_lengths(case: Case) -> Answer:
+    """It needs to know the length of an axis that is declared variable."""
+    axes = case.traits.variable_axes
+    layer = case.fresh()
+    with layer_code(f"calling it on a symbolic input with axes {axes} unknown"):
+        model = case.functional(layer, case.batch if case.traits.fixed_batch else None, axes)
+    announced = [tuple(s.shape) for s in keras.tree.flatten(model.outputs)]
+    longest = max(x.shape[a] for x in keras.tree.flatten(case.inputs) for a in axes if a < x.ndim)
+    call = case.quick(layer)
+    for length in (longest, longest + 1, 2 * longest + 1):
+        inputs = with_length(case.inputs, axes, length)
+        with layer_code(f"calling it with length {length} on axes {axes}"):
+            expected = call(inputs)
+        if not all(_agrees(s, y.shape) for s, y in zip(announced, expected, strict=True)):
+            return broken(
+                f"with unknown axes {axes} it announces {announced}; at length {length} it returns "
+                f"{[y.shape for y in expected]}",
+                "sequences of another length fail or are cut",
+                "compute_output_shape must give None where a length is unknown",
+                length=length,
+            )
+    with layer_code("running a model of unknown lengths"):
+        model(tensors(case.model_inputs()))
+    batch = () if case.traits.fixed_batch else (0,)
+    longer = [with_length(case.inputs, axes, n) for n in (longest, longest + 1)]
+    return _traced_break(case, layer, (*batch, *axes), longer)

@@ -1,0 +1,23 @@
+"""What is usual, learned from a recording, and a score for every sample.
+
+Importing it registers the layers of saved detectors with Keras.
+"""
+
+from lamina_detect.model._build import assign_codebooks
+from lamina_detect.model._density import LeadScores, ShapeDensity
+from lamina_detect.model._detector import BLOCK, Detector
+from lamina_detect.model._score_gate import ScoreGate, Standardise
+from lamina_detect.model._score_stream import ScoreStream
+from lamina_detect.model._shapes import Shapes
+
+__all__ = [
+    "BLOCK",
+    "Detector",
+    "LeadScores",
+    "ScoreGate",
+    "ScoreStream",
+    "ShapeDensity",
+    "Shapes",
+    "Standardise",
+    "assign_codebooks",
+]

@@ -1,0 +1,11 @@
+"""Files to samples: a recording, whatever it is stored in.
+
+Nothing here knows the model. Only the stored bytes of a WFDB record need keras, when they are
+decoded.
+"""
+
+from lamina_detect.recordings._demo import demo_path
+from lamina_detect.recordings._read import read
+from lamina_detect.recordings._recording import Beats, Packing, Read, Recording, filled
+
+__all__ = ["Beats", "Packing", "Read", "Recording", "demo_path", "filled", "read"]

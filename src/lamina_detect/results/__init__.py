@@ -1,0 +1,45 @@
+"""What becomes of the scores: events, files, a report, and figures against what people marked.
+
+Nothing here knows the model, or needs keras.
+"""
+
+from lamina_detect.results._evaluation import (
+    Evaluation,
+    area_under_roc,
+    average_precision,
+    evaluate,
+)
+from lamina_detect.results._events import (
+    FALSE_ALARMS,
+    Event,
+    events_of,
+    find_events,
+    find_threshold,
+    threshold_of,
+)
+from lamina_detect.results._files import ScoresFile, prepare, time_of, write_events, write_run
+from lamina_detect.results._report import LearnedShapes, View, draw_overview, write_report
+from lamina_detect.results._summary import Summary
+
+__all__ = [
+    "FALSE_ALARMS",
+    "Evaluation",
+    "Event",
+    "LearnedShapes",
+    "ScoresFile",
+    "Summary",
+    "View",
+    "area_under_roc",
+    "average_precision",
+    "draw_overview",
+    "evaluate",
+    "events_of",
+    "find_events",
+    "find_threshold",
+    "prepare",
+    "threshold_of",
+    "time_of",
+    "write_events",
+    "write_report",
+    "write_run",
+]
