@@ -2,16 +2,20 @@
 PYTHON ?= python3
 BACKEND ?= tensorflow
 WORKERS ?= 2
+TESTS ?= tests
 BIN := .venv/bin
 PIP := $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt
 RUN := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python
+PYTEST := JAX_ENABLE_X64=1 $(RUN) -m pytest -q -n $(WORKERS) --dist worksteal $(TESTS)
 
-.PHONY: demo test test-jax test-torch test-all check format bench docs pictures constraints clean help
+.PHONY: demo test test-all test-long check format bench docs pictures constraints clean help
 
 help:
 	@echo "make demo      find the anomalies of a real recording and write a report (out/demo)"
-	@echo "make test      the suite on one backend: BACKEND=tensorflow (default), jax or torch"
-	@echo "make test-all  every backend, slow tests included"
+	@echo "make test      the quick suite on one backend: BACKEND=tensorflow (default), jax or torch;"
+	@echo "               a part of it: TESTS=tests/temporal"
+	@echo "make test-all  the three backends, slow tests included: what CI runs"
+	@echo "make test-long what takes minutes each, on one backend, by hand"
 	@echo "make check     format, lint, types      make format   mend format and lint"
 	@echo "make bench     the benchmarks, or one: BENCH=codec; tables and JSON in out/bench"
 	@echo "make docs      the documentation site, in site/"
@@ -47,18 +51,16 @@ demo: .venv/demo
 	$(RUN) -m lamina_cli detect --out out/demo
 
 test: .venv/$(BACKEND)
-	KERAS_BACKEND=$(BACKEND) JAX_ENABLE_X64=1 $(RUN) -m pytest -q -n $(WORKERS) --dist worksteal
+	KERAS_BACKEND=$(BACKEND) $(PYTEST)
 
-test-jax:
-	$(MAKE) test BACKEND=jax
-
-test-torch:
-	$(MAKE) test BACKEND=torch
-
+# All three, also where one fails: the last line names those that did.
 test-all: .venv/jax .venv/torch
-	for backend in tensorflow jax torch; do \
-	  KERAS_BACKEND=$$backend JAX_ENABLE_X64=1 $(RUN) -m pytest -q -n $(WORKERS) --dist worksteal -m "slow or not slow" || exit 1; \
-	done
+	@failed=; for backend in tensorflow jax torch; do \
+	  echo "== $$backend"; KERAS_BACKEND=$$backend $(PYTEST) -m "not long" || failed="$$failed $$backend"; \
+	done; test -z "$$failed" || { echo "failed on:$$failed"; exit 1; }
+
+test-long: .venv/$(BACKEND)
+	KERAS_BACKEND=$(BACKEND) $(PYTEST) -m long
 
 check: .venv/dev
 	$(BIN)/ruff format --check .

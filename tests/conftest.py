@@ -14,6 +14,7 @@ import pytest
 
 KNOWN_FAILURES = pathlib.Path(__file__).with_name("known_failures.txt")
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
+COLLECTED = pytest.StashKey[list]()
 
 # No deadline: the first call of a layer traces and compiles.
 hypothesis.settings.register_profile("lamina", deadline=None, max_examples=25, derandomize=True)
@@ -31,8 +32,10 @@ def known_failures(backend):
     return found
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(tryfirst=True)  # before `-m` and `-k` choose among the tests
+def pytest_collection_modifyitems(config, items):
     """Skip what needs another backend; expect what is known to fail."""
+    config.stash[COLLECTED] = list(items)
     backend = keras.backend.backend()
     known = known_failures(backend)
     for item in items:
@@ -43,7 +46,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What was imported is never garbage: `clear_session` after each test need not look at it."""
+    """What was imported is never garbage: no later collection need look at it."""
     gc.collect()
     gc.freeze()
 
@@ -55,7 +58,8 @@ def fresh_state():
     policy = keras.config.dtype_policy()
     yield
     keras.config.set_dtype_policy(policy)
-    keras.backend.clear_session()
+    # Python collects when it is due: a full collection after each test was most of the time.
+    keras.backend.clear_session(free_memory=False)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import ast
 import doctest
 import importlib
 import pathlib
-import pkgutil
 import re
 
 import keras
@@ -19,16 +18,19 @@ FENCE = re.compile(r"```(?:python|\{\.python([^\n}]*)\})\n(.*?)```", re.DOTALL)
 
 
 def modules():
-    for found in pkgutil.walk_packages(lamina.__path__, "lamina."):
-        yield found.name
+    """The modules that show examples; the command line and the pytest plugin show commands."""
+    for package in ("lamina", "lamina_detect", "lamina_edge"):
+        for path in (ROOT / "src" / package).rglob("*.py"):
+            if ">>>" in path.read_text():
+                parts = path.relative_to(ROOT / "src").with_suffix("").parts
+                yield ".".join(parts).removesuffix(".__init__")
 
 
 def examples(name):
-    """(label, example list) of each docstring in a module."""
+    """Those docstrings of a module that have examples."""
     module = importlib.import_module(name)
-    for test in doctest.DocTestFinder(recurse=True).find(module, name):
-        if test.examples:
-            yield test
+    found = doctest.DocTestFinder(recurse=True).find(module, name)
+    return [test for test in found if test.examples]
 
 
 def plain(value):
@@ -75,7 +77,9 @@ def run(test):
 
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_docstring_examples(name):
-    for test in examples(name):
+    found = examples(name)
+    assert found
+    for test in found:
         run(test)
 
 
@@ -92,3 +96,9 @@ def test_document_runs_as_written(path, tmp_path, monkeypatch):
         if "no-run" in marks or (backends and keras.backend.backend() not in backends):
             continue
         exec(compile(source, str(path), "exec"), scope)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_python_block_is_overlooked(path):
+    text = path.read_text()
+    assert len(re.findall(r"^ *```\W*python", text, re.MULTILINE)) == len(FENCE.findall(text))

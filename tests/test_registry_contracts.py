@@ -13,7 +13,15 @@ def held(row, contracts):
     return check(row.make, inputs, traits=row.traits, contracts=contracts)
 
 
-@BY_NAME
+# One row of each layer in the quick suite; its variants in `make test-all`.
+BY_LAYER = pytest.mark.parametrize(
+    "row",
+    [r if r.name == r.layer else pytest.param(r, marks=pytest.mark.slow) for r in ROWS],
+    ids=lambda row: row.name,
+)
+
+
+@BY_LAYER
 def test_keeps_the_fast_contracts(row):
     report = held(row, "fast")
     assert report.ok, str(report)

@@ -1,4 +1,4 @@
-"""`lamina detect` beside its peers, on real recordings: the tables of docs/measurements/detection.md.
+"""`lamina detect` beside its peers, on real recordings: docs/measurements/detection.md.
 
     python -m benchmarks.detection.compare DATA
         [--table peers|seeds|alarms|ablation|altered|leave-one-out] [--only NAME ...]

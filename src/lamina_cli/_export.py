@@ -3,7 +3,7 @@
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, cast
 
 import typer
 
@@ -35,7 +35,8 @@ def export(
         import lamina
         import lamina_detect.model  # noqa: F401  its layers may be in the model
 
-        stream = lamina.Stream(keras.saving.load_model(model, compile=False))
+        loaded = cast(keras.Model, keras.saving.load_model(model, compile=False))
+        stream = lamina.Stream(loaded)
         stream.export(out, format=format.value)
     except (ValueError, OSError, ImportError) as error:
         _fail(str(error))

@@ -294,7 +294,7 @@ def test_only_public_lamina_layers_look_back(fitted):
 
 @pytest.mark.tensorflow
 @pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")  # tf2onnx
-@pytest.mark.parametrize("format", ["litert", "onnx"])
+@pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.slow)])
 def test_exported_step_gives_the_scores_without_keras(fitted, tmp_path, format):
     import lamina_edge
 

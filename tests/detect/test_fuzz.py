@@ -176,7 +176,7 @@ def test_a_lone_carriage_return_ends_a_line(tmp_path):
             assert lamina_detect.read(path).length == cut + 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("make", MAKERS, ids=lambda f: f.__name__)

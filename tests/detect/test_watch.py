@@ -113,7 +113,7 @@ def test_a_line_that_is_no_sample_is_refused(model, line, reason):
         run(model, [line])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_any_moment_it_goes_on_bit_equal(model, tmp_path):
     lines = lines_of(pulses(20_000))
     unbroken = scores_of(run(model, lines))

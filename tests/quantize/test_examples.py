@@ -4,7 +4,7 @@ import pytest
 
 from examples import rvq_signal, vqvae_images
 
-pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
+pytestmark = [pytest.mark.long, pytest.mark.tensorflow]
 
 
 @pytest.mark.timeout(600)

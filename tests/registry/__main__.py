@@ -1,29 +1,31 @@
 """`python -m tests.registry`: writes what is derived from the rows.
 
-tests/golden/<row>.keras, .npz   models of this version, with inputs and outputs: a later version
-                                 must load them. Only the missing ones are written.
+tests/golden/<version>/<row>     .keras, .npz: models of this version, with inputs and outputs: a
+                                 later one must load them. Only the missing ones are written.
 docs/layers.md                   the table of layers
 docs/reference, contracts.md     see tests/registry/reference.py
 """
 
 import pathlib
+import re
 
 import keras
 import numpy as np
 
+import lamina
 from tests.registry import ROWS, case
 from tests.registry.reference import pages
 from tests.support import as_list, functional_model, to_numpy_tree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-GOLDEN = ROOT / "tests" / "golden"
+GOLDEN = ROOT / "tests" / "golden" / lamina.__version__.rpartition(".")[0]  # 0.1.3: in 0.1
 TABLE = ROOT / "docs" / "layers.md"
 DOCS = ROOT / "docs"
 
 
 def file_of(row):
-    """`VectorQuantizer[ema]` -> `VectorQuantizer-ema`."""
-    return row.name.replace("[", "-").replace("]", "")
+    """`VectorQuantizer[gradient, kmeans]` -> `VectorQuantizer-gradient-kmeans`."""
+    return re.sub(r"\W+", "-", row.name).strip("-")
 
 
 def write_golden(row):
@@ -68,7 +70,7 @@ def table():
 
 
 def main():
-    GOLDEN.mkdir(exist_ok=True)
+    GOLDEN.mkdir(parents=True, exist_ok=True)
     for row in ROWS:
         write_golden(row)
     TABLE.write_text(table())

@@ -84,15 +84,61 @@ def causal_convolution(x: Array, kernel: Array, bias: Array | None = None) -> Ar
     columns)`, the oldest step first, and `bias`; None where there is nothing faster than to join
     zeros and `x`.
     """
-    if keras.backend.backend() != "tensorflow" or x.shape[1] == 0 or is_exporting():
+    if keras.backend.backend() != "tensorflow" or 0 in x.shape or is_exporting():
         return None
     import tensorflow as tf
 
-    # The padding inside the convolution: no copy of `x`. Only the flat one takes it on one side.
-    padding: Any = [[0, 0], [0, 0], [kernel.shape[0] - 1, 0], [0, 0]]
-    y = tf.nn.conv2d(x[:, None], kernel[None], 1, padding)
-    # Before the axis is dropped: TensorFlow joins the two operations.
-    return tf.squeeze(y if bias is None else tf.nn.bias_add(y, bias), 1)
+    def filtered() -> Array:
+        # The padding inside the convolution: no copy of `x`. Only the flat one takes it on one
+        # side.
+        padding: Any = [[0, 0], [0, 0], [kernel.shape[0] - 1, 0], [0, 0]]
+        y = tf.nn.conv2d(x[:, None], kernel[None], 1, padding)
+        # Before the axis is dropped: TensorFlow joins the two operations.
+        return tf.squeeze(y if bias is None else tf.nn.bias_add(y, bias), 1)
+
+    return _unless_empty(filtered, x, 0, kernel.shape[2])
+
+
+def convolution(x: Array, kernel: Array) -> Array:
+    """`x` `(batch, time, features)` filtered by `kernel` `(steps, features, columns)` wherever the
+    kernel fits; batch and outputs may be none.
+    """
+
+    def filtered() -> Array:
+        return ops.conv(x, kernel, padding="valid")
+
+    return _unless_empty(filtered, x, kernel.shape[0] - 1, kernel.shape[2])
+
+
+def depthwise_convolution(x: Array, kernel: Array) -> Array:
+    """As `convolution`, each feature by itself: `kernel` `(steps, features, 1)`."""
+
+    def filtered() -> Array:
+        return ops.depthwise_conv(x, kernel, padding="valid")
+
+    return _unless_empty(filtered, x, kernel.shape[0] - 1, kernel.shape[1])
+
+
+def _unless_empty(filtered: Callable[[], Array], x: Array, fewer: int, columns: int) -> Array:
+    """`filtered()`, `fewer` steps than `x` and so many columns; zeros where it would be empty.
+
+    TensorFlow's convolution by oneDNN, which it uses where the processor has AVX512, gives the
+    shape of its input there.
+    """
+    if keras.backend.backend() != "tensorflow" or is_exporting():
+        return filtered()
+    import tensorflow as tf
+
+    batch, time = ops.shape(x)[:2]
+    steps = time - fewer
+
+    def nothing() -> Array:
+        return tf.zeros((batch, steps, columns), x.dtype)
+
+    some = batch * steps > 0
+    if isinstance(some, bool):
+        return filtered() if some else nothing()
+    return tf.cond(some, filtered, nothing)
 
 
 def xla_compiled(core: Callable[..., Array]) -> Callable[..., Array]:

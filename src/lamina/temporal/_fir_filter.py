@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, Shape, invalid, received, register
+from lamina._common._fast import depthwise_convolution
 from lamina.temporal._design import check_finite, scipy_signal
 from lamina.temporal._memory import FiniteMemory, Taps
 
@@ -120,7 +121,7 @@ class FIRFilter(FiniteMemory):
         if isinstance(n, int) and n == 0:
             return seen[:, :0]
         kernel = ops.flip(self._kernel(), axis=0)[..., None]
-        return ops.depthwise_conv(seen, kernel, padding="valid")
+        return depthwise_convolution(seen, kernel)
 
     def _from_taps(self, taps: Taps) -> Array:
         kernel, y = self._kernel(), cast(Array, 0)

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from lamina._common import Array, Shape, invalid, is_integer, positive_integer, received, register
-from lamina._common._fast import add_bias, causal_convolution, product
+from lamina._common._fast import add_bias, causal_convolution, convolution, product
 from lamina.temporal._int8 import Int8Kernel
 from lamina.temporal._memory import FiniteMemory, Taps
 
@@ -157,7 +157,7 @@ class LagDense(Int8Kernel, FiniteMemory):
         kernel = self._oldest_first()
         if newest > 0:
             seen = seen[:, : ops.shape(seen)[1] - newest]
-        return self._activate(ops.conv(seen, kernel, padding="valid"))
+        return self._activate(convolution(seen, kernel))
 
     def _one(self, seen: Array) -> Array:
         """A single step as one matrix product of known shape: a short graph, once exported."""

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, Shape, positive_integer, received, register
-from lamina._common._fast import product
+from lamina._common._fast import convolution, product
 from lamina.temporal._memory import FiniteMemory, Taps
 
 
@@ -217,4 +217,4 @@ def _products(now: Array, then: Array, delay: int) -> Array:
 
 def _convolved(x: Array, kernel: Array) -> Array:
     """`x` filtered by `kernel` `(lags, features, units)`, lag 0 first, without borders."""
-    return ops.conv(x, ops.flip(kernel, axis=0), padding="valid")
+    return convolution(x, ops.flip(kernel, axis=0))
