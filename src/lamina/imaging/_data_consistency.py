@@ -138,7 +138,8 @@ def _values(variables: Sequence[keras.Variable], values: Sequence[Array]) -> Any
 
 
 def _several(inputs: Any, layer: keras.layers.Layer) -> list[Any]:
-    if not isinstance(inputs, list | tuple) or len(inputs) < 2:
+    single = isinstance(inputs, tuple) and isinstance(inputs[0], int | None)  # one array's shape
+    if single or not isinstance(inputs, list | tuple) or len(inputs) < 2:
         raise ValueError(
             f"`inputs` of {type(layer).__name__} {layer.name!r} must be a list: [estimate, "
             f"measured], and what the operator takes beside the image. {received('inputs', inputs)}"

@@ -1,5 +1,8 @@
 """One level of a two-channel filter bank with periodic borders, and its transpose."""
 
+import importlib
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -9,7 +12,8 @@ from lamina._common import Array, received
 def filter_bank(wavelet: str) -> list[list[float]]:
     """Decomposition low and high, reconstruction low and high, of a wavelet's name."""
     try:
-        import pywt
+        # By name: PyWavelets' public names stand in no list that a type checker reads.
+        pywt: Any = importlib.import_module("pywt")
     except ImportError as error:
         raise ImportError(
             "the filters of wavelets come from PyWavelets: pip install 'lamina[imaging]', or give "

@@ -1,5 +1,7 @@
 """Contracts of layers that measure: linear in the first input, with an exact adjoint."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -19,12 +21,14 @@ class Measured:
 
     def __init__(self, case: Case) -> None:
         self.case, self.layer = case, case.ready()
-        inputs = case.inputs
+        inputs: Any = case.inputs
         several = isinstance(inputs, list | tuple) and len(inputs) > 1
         self.alone = not several or case.traits.linear == "all"
-        first: Tree = inputs if self.alone else inputs[0]
-        self.image = first
-        self.others = [] if self.alone else tensors(list(inputs[1:]))
+        self.image: Tree = inputs
+        self.others: list[Tree] = []
+        if not self.alone:
+            self.image, *others = inputs
+            self.others = tensors(others)
 
     def __call__(self, image: Tree) -> Tree:
         """What the layer gives for another first input."""
