@@ -43,7 +43,7 @@ class FilteredBackprojection(keras.layers.Layer):
 
     Example:
         >>> angles = np.linspace(0, np.pi, 60, endpoint=False)
-        >>> sinogram = Radon(angles, bins=15)(np.ones((1, 8, 8, 1)))
+        >>> sinogram = lamina.Radon(angles, bins=15)(np.ones((1, 8, 8, 1)))
         >>> image = FilteredBackprojection(angles, size=8)(sinogram)
         >>> bool(abs(image[0, 3, 3, 0] - 1) < 0.05)
         True

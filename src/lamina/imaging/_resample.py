@@ -103,7 +103,9 @@ class Resample(MeasurementOperator):
                 w = ops.where(inside, w, ops.zeros_like(w))
                 weight = w if weight is None else weight * w
                 stride = self.size[1] if axis == 0 else 1
-                index = index + ops.clip(place, 0, self.size[axis] - 1) * stride
+                # Not `clip`, which TensorFlow writes as a float operation where the bound is 6.
+                place = ops.maximum(ops.minimum(place, self.size[axis] - 1), 0)
+                index = index + place * stride
             found.append((weight, index))
         return found
 

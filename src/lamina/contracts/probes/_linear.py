@@ -23,12 +23,10 @@ class Measured:
         self.case, self.layer = case, case.ready()
         inputs: Any = case.inputs
         several = isinstance(inputs, list | tuple) and len(inputs) > 1
+        parts = list(inputs) if several else [inputs]
         self.alone = not several or case.traits.linear == "all"
-        self.image: Tree = inputs
-        self.others: list[Tree] = []
-        if not self.alone:
-            self.image, *others = inputs
-            self.others = tensors(others)
+        self.image: Tree = inputs if self.alone else parts[0]
+        self.others: list[Tree] = [] if self.alone else tensors(parts[1:])
 
     def __call__(self, image: Tree) -> Tree:
         """What the layer gives for another first input."""
