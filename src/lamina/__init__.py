@@ -19,6 +19,7 @@ from lamina.codec import (
 )
 from lamina.contracts import CheckError, Report, Traits, check
 from lamina.imaging import (
+    NUFFT,
     Adjoint,
     CoilSense,
     DataConsistency,
@@ -79,6 +80,7 @@ from lamina.temporal import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "NUFFT",
     "Adjoint",
     "Adversarial",
     "Biquad",

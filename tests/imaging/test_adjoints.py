@@ -9,6 +9,7 @@ import lamina
 from tests.imaging.support import directional, dot_test, inner, norm, numpy64, tensors
 
 ANGLES = np.linspace(0, np.pi, 9, endpoint=False)
+POINTS = np.random.default_rng(3).uniform(-0.5, 0.5, (11, 2))
 MASK = (np.arange(6) % 3 == 0) * np.ones((5, 1))
 
 
@@ -22,6 +23,7 @@ OPERATORS = {
     "inverse fourier": (lambda d: lamina.Fourier2D(True, dtype=d), (2, 5, 6, 2), ()),
     "undersample": (lambda d: lamina.Undersample(acceleration=2, dtype=d), (2, 5, 6, 2), ()),
     "coils": (lambda d: lamina.CoilSense(MASK, dtype=d), (2, 5, 6, 2), ((2, 3, 5, 6, 2),)),
+    "nufft": (lambda d: lamina.NUFFT(POINTS, 10, dtype=d), (2, 5, 6, 2), ()),
     "radon": (lambda d: lamina.Radon(ANGLES, 13, dtype=d), (2, 8, 8, 1), ()),
     "few wide bins": (lambda d: lamina.Radon([0.3], 2, "pixel", dtype=d), (2, 9, 9, 2), ()),
     "wavelet": (lambda d: lamina.Wavelet("bior3.5", 2, dtype=d), (2, 8, 12, 2), ()),

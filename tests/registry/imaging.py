@@ -71,6 +71,14 @@ def consistent(layer, inputs):
     return pairs(np.stack(found))
 
 
+def direct_sum(layer, x):
+    rows, columns = (np.arange(n) - n // 2 for n in x.shape[1:3])
+    by_row = np.exp(-2j * np.pi * layer.trajectory[:, :1] * rows)
+    by_column = np.exp(-2j * np.pi * layer.trajectory[:, 1:] * columns)
+    y = np.einsum("mi,mj,bij->bm", by_row, by_column, complex_of(x))
+    return pairs(y) / np.sqrt(len(rows) * len(columns))
+
+
 def joseph(layer, x):
     """Ray by ray, by linear interpolation in each row or column that it crosses."""
     size, bins = x.shape[1], layer.bins
@@ -267,6 +275,15 @@ ROWS = [
         oracle=consistent,
         exports=frozenset({"savedmodel"}),
         tolerance=5e-6,
+    ),
+    Row(
+        "NUFFT",
+        make=lambda: lamina.NUFFT(np.random.default_rng(5).uniform(-0.5, 0.5, (9, 2))),
+        inputs=k_space,
+        oracle=direct_sum,
+        exports=frozenset({"savedmodel"}),
+        tolerance=2e-5,
+        traits=MEASURES,
     ),
     Row(
         "Radon",

@@ -6,6 +6,7 @@ from lamina.imaging._dicom_window import DicomWindow
 from lamina.imaging._displacement_field import DisplacementField
 from lamina.imaging._filtered_backprojection import FilteredBackprojection
 from lamina.imaging._fourier2d import Fourier2D
+from lamina.imaging._nufft import NUFFT
 from lamina.imaging._operator import Adjoint, MeasurementOperator
 from lamina.imaging._radon import Radon
 from lamina.imaging._resample import Resample
@@ -16,6 +17,7 @@ from lamina.imaging._undersample import Undersample
 from lamina.imaging._wavelet import Wavelet
 
 __all__ = [
+    "NUFFT",
     "Adjoint",
     "CoilSense",
     "DataConsistency",
