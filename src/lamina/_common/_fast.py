@@ -50,6 +50,26 @@ def product(rows: Array, matrix: Array) -> Array:
     return ops.matmul(rows, matrix)
 
 
+def fourier_transform(real: Array, imaginary: Array, inverse: bool) -> tuple[Array, Array]:
+    """The Fourier transform over the last two axes, in its own precision; the inverse by 1/n."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        # Keras' own computes float64 in float32 on JAX.
+        z = jax.lax.complex(real, imaginary)
+        y = jax.numpy.fft.ifft2(z) if inverse else jax.numpy.fft.fft2(z)
+        return y.real, y.imag
+    if backend == "torch":
+        import torch
+
+        z = torch.complex(real, imaginary)
+        y = torch.fft.ifft2(z) if inverse else torch.fft.fft2(z)
+        return y.real, y.imag
+    transform: Array = ops.ifft2 if inverse else ops.fft2
+    return transform((real, imaginary))
+
+
 def tanh(x: Array) -> Array:
     """tanh of `x` in its own precision, to an absolute error of one rounding of 1."""
     # Keras' own gives float32 for float64 on JAX; its sigmoid does not.

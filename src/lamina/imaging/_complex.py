@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, is_exporting, received
-from lamina._common._fast import product
+from lamina._common._fast import fourier_transform, product
 
 Pair: TypeAlias = Sequence[Array]
 
@@ -52,8 +52,7 @@ def fourier(z: Pair, inverse: bool = False, centred: bool = True) -> Pair:
     height, width = ops.shape(z[0])[-2:]
     if centred:
         z = _rolled(z, -(height // 2), -(width // 2))
-    transform: Array = ops.ifft2 if inverse else ops.fft2
-    z = transform(tuple(z))
+    z = fourier_transform(z[0], z[1], inverse)
     root: Array = ops.sqrt(ops.cast(height * width, z[0].dtype))
     z = tuple(ops.cast(part * root if inverse else part / root, dtype) for part in z)
     return _rolled(z, height // 2, width // 2) if centred else z
