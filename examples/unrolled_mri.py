@@ -1,6 +1,6 @@
 """Real: the brain (MNI152, an average of 152). Not real: coils, phase, noise and so all of k-space.
 
-    python -m examples.unrolled_mri [--epochs 12] [--out out/unrolled_mri]
+    python -m examples.unrolled_mri [--epochs 8] [--out out/unrolled_mri]
 
 Slices of a T1-weighted volume are measured by eight synthesised receive coils, one line of k-space
 in four, with other lines for every slice. The simulation multiplies by a smooth phase, adds noise,
@@ -229,7 +229,7 @@ def draw(images, path):
     pyplot.close(figure)
 
 
-def main(epochs=12, count=None, out="out/unrolled_mri"):
+def main(epochs=8, count=None, out="out/unrolled_mri"):
     """The rows of the table, and the trained unrolled model."""
     keras.utils.set_random_seed(0)
     training, judging = slices()
@@ -258,7 +258,7 @@ def main(epochs=12, count=None, out="out/unrolled_mri"):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--out", default="out/unrolled_mri")
     arguments = parser.parse_args()
     main(arguments.epochs, out=arguments.out)

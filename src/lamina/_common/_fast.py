@@ -70,6 +70,26 @@ def fourier_transform(real: Array, imaginary: Array, inverse: bool) -> tuple[Arr
     return transform((real, imaginary))
 
 
+def floor(x: Array) -> Array:
+    """The largest whole number below, in the precision of `x`."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.floor(x)  # Keras' own gives float32 for float64
+    return ops.floor(x)
+
+
+def segment_sum(x: Array, segments: Array, count: int | Array) -> Array:
+    """The sum of the rows `x` of each of `count` segments, in the precision of `x`."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        # Keras' own computes float64 in float32 on PyTorch.
+        zeros = torch.zeros((count, *x.shape[1:]), dtype=x.dtype, device=x.device)
+        return zeros.index_add(0, segments, x)
+    return ops.segment_sum(x, segments, num_segments=count)
+
+
 def tanh(x: Array) -> Array:
     """tanh of `x` in its own precision, to an absolute error of one rounding of 1."""
     # Keras' own gives float32 for float64 on JAX; its sigmoid does not.

@@ -48,7 +48,8 @@ def fourier(z: Pair, inverse: bool = False, centred: bool = True) -> Pair:
         return _by_matrices(z, inverse, centred)
     dtype = keras.backend.standardize_dtype(z[0].dtype)
     # No backend has a Fourier transform in half precision.
-    z = tuple(ops.cast(part, keras.backend.result_type(dtype, "float32")) for part in z)
+    wide = "float32" if dtype in ("float16", "bfloat16") else dtype
+    z = tuple(ops.cast(part, wide) for part in z)
     height, width = ops.shape(z[0])[-2:]
     if centred:
         z = _rolled(z, -(height // 2), -(width // 2))

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, Shape, integer, received, register
-from lamina._common._fast import take_rows
+from lamina._common._fast import segment_sum, take_rows
 from lamina.imaging._checks import complex_images, known_sizes
 from lamina.imaging._complex import Pair, fourier, join, split
 from lamina.imaging._operator import MeasurementOperator
@@ -119,7 +119,7 @@ class NUFFT(MeasurementOperator):
         for place, share in self._rows():
             shares = ops.cast(self.shares, self.compute_dtype)[1][..., None]
             parts = ops.reshape(shares * (share[:, None] * columns), (-1, 2 * batch))
-            part = ops.segment_sum(parts, ops.reshape(place, (-1,)), num_segments=height * width)
+            part = segment_sum(parts, ops.reshape(place, (-1,)), height * width)
             grid = part if grid is None else grid + part
         fine = ops.transpose(ops.reshape(grid, (height, width, 2, batch)), (2, 3, 0, 1))
         image = fourier((fine[0], fine[1]), inverse=True)

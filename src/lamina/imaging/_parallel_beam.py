@@ -20,7 +20,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, received
-from lamina._common._fast import take_rows
+from lamina._common._fast import floor, take_rows
 
 Projection = Callable[[Array], Array]
 
@@ -102,7 +102,7 @@ def _project_view(geometry: Geometry, c: Array, s: Array, rows: Array, columns: 
     k = geometry.positions(geometry.bins, geometry.bin_centre)[:, None]
     j = geometry.positions(geometry.size, geometry.pixel_centre)[None, :]
     place = (k - j * small) / large + _constant(geometry.pixel_centre, geometry)
-    first = ops.floor(place)
+    first = floor(place)
     start = ops.arange(geometry.size, dtype="int32") * geometry.size
     total = None
     for offset in (0, 1):
@@ -135,9 +135,10 @@ def backproject(geometry: Geometry, y: Array, matched: bool = True) -> Array:
 def _backproject_view(geometry: Geometry, c: Array, s: Array, y: Array, matched: bool) -> Array:
     place = geometry.positions(geometry.size, geometry.pixel_centre)
     distance = place[None, :] * c + place[:, None] * s
-    width = ops.maximum(ops.abs(c), ops.abs(s)) if matched else ops.ones_like(c)
+    along_rows = ops.abs(c) >= ops.abs(s)
+    width = ops.abs(ops.where(along_rows, c, s)) if matched else ops.ones_like(c)
     distance = distance + _constant(geometry.bin_centre, geometry)
-    first = ops.floor(distance)
+    first = floor(distance)
     total = None
     for offset in (0, 1):
         k = first + _constant(offset, geometry)

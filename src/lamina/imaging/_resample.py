@@ -5,7 +5,7 @@ from typing import Any
 from keras import ops
 
 from lamina._common import Array, Shape, choice, received, register
-from lamina._common._fast import take_rows
+from lamina._common._fast import floor, segment_sum, take_rows
 from lamina.imaging._checks import known_sizes, listed, real_images
 from lamina.imaging._operator import MeasurementOperator
 
@@ -78,7 +78,7 @@ class Resample(MeasurementOperator):
         total = None
         for weight, index in self._corners(coordinates):
             parts = ops.reshape(weight[..., None] * values, (-1, channels))
-            part = ops.segment_sum(parts, ops.reshape(index, (-1,)), num_segments=pixels)
+            part = segment_sum(parts, ops.reshape(index, (-1,)), pixels)
             total = part if total is None else total + part
         return ops.reshape(total, (batch, *self.size, channels))
 
@@ -88,9 +88,11 @@ class Resample(MeasurementOperator):
         starts = ops.arange(batch, dtype="int32") * (self.size[0] * self.size[1])
         if self.border == "nearest":
             last = ops.convert_to_tensor([n - 1 for n in self.size], coordinates.dtype)
-            coordinates = ops.maximum(ops.minimum(coordinates, last), ops.zeros_like(last))
+            # By `where`: Keras' `maximum` gives float32 for float64 on PyTorch.
+            coordinates = ops.where(coordinates < last, coordinates, last)
+            coordinates = ops.where(coordinates > 0, coordinates, ops.zeros_like(coordinates))
         half = ops.convert_to_tensor(0.5, coordinates.dtype)
-        first = ops.floor(coordinates if self.order else coordinates + half)
+        first = floor(coordinates if self.order else coordinates + half)
         share = coordinates - first
         found = []
         for corner in ((0, 0), (0, 1), (1, 0), (1, 1)) if self.order else ((0, 0),):
