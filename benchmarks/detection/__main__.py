@@ -99,8 +99,8 @@ def _print(options: argparse.Namespace, records: list[Record]) -> None:
         return
     print(f"## By kind\n\n{_tables.by_kind(rows)}\n## Means\n\n{_tables.overview(rows)}")
     for part in PARTS:
-        if count[part] and count[part] < sum(count.values()):
-            some = {k: {s: r for s, r in v.items() if r["part"] == part} for k, v in rows.items()}
+        some = {k: {s: r for s, r in v.items() if r["part"] == part} for k, v in rows.items()}
+        if 0 < len(next(iter(some.values()))) < len(next(iter(rows.values()))):
             print(f"Of the part to {part}:\n\n{_tables.overview(some)}")
     print(f"## Pairs\n\n{_tables.paired(rows)}\n## Alarms\n\n{_tables.alarms(rows)}")
     _print_worst(options, rows)

@@ -13,13 +13,16 @@ import numpy as np
 
 from benchmarks.detection import _alarms, _metrics
 from benchmarks.detection._labelled import Series, kind_of
-from benchmarks.detection.methods import CAUSAL, OURS, Found, Method, method_of, version_of
+from benchmarks.detection.methods import CAUSAL, MODES, OURS, Found, Method, method_of, version_of
 
 Record = dict
 """Figures of one method's score, in one mode, on one series; or `error`."""
 
-# What figures are made with: they are made again, from the kept scores, when one of these changes.
-FIGURES = [pathlib.Path(m.__file__ or "") for m in (_metrics, _alarms)] + [pathlib.Path(__file__)]
+# Figures are made again, from the kept scores, when what they are made with changes. Read once: a
+# file that is edited during a run is not what runs.
+FIGURES = version_of(
+    [pathlib.Path(m.__file__ or "") for m in (_metrics, _alarms)] + [pathlib.Path(__file__)]
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +53,7 @@ def records_of(task: Task) -> list[Record]:
     """From the cache, or measured now."""
     series, method = Series.load(task.path), method_of(task.method, task.python)
     folder = task.cache / series.digest
-    kept = folder / f"{method.name}-{method.version}-{version_of(FIGURES)}.json"
+    kept = folder / f"{method.name}-{method.version}-{FIGURES}.json"
     if kept.exists():
         return json.loads(kept.read_text())
     name = {
@@ -63,9 +66,9 @@ def records_of(task: Task) -> list[Record]:
     except Exception as error:  # One method's failure on one series: a row that says so.
         message = (str(error) or repr(error)).strip().splitlines()[0]
         return [{**name, "error": f"{type(error).__name__}: {message}"}]
+    about = {**name, "seconds": seconds, "note": found.note}
     records = [
-        {**name, "mode": mode, "seconds": seconds, **figures_of(series, method, found, mode)}
-        for mode in found.scores
+        {**about, "mode": mode, **figures_of(series, method, found, mode)} for mode in found.scores
     ]
     _write(kept, lambda path: path.write_text(json.dumps(records)))
     return records
@@ -77,14 +80,14 @@ def kept_scores(folder: pathlib.Path, method: Method, series: Series) -> tuple[F
     if not path.exists():
         began = time.perf_counter()
         found = method.score(series)
-        more = {"seconds": time.perf_counter() - began, "window": found.window or 0}
+        seconds = time.perf_counter() - began
+        more = {"seconds": seconds, "window": found.window or 0, "note": found.note}
         scores = {mode: score.astype("float32") for mode, score in found.scores.items()}
         _write(path, lambda new: np.savez_compressed(new, **scores, **more))
     with np.load(path) as data:
-        scores = {
-            k: data[k].astype("float64") for k in data.files if k not in ("seconds", "window")
-        }
-        return Found(scores, int(data["window"]) or None), float(data["seconds"])
+        scores = {mode: data[mode].astype("float64") for mode in MODES if mode in data.files}
+        found = Found(scores, int(data["window"]) or None, str(data["note"]))
+        return found, float(data["seconds"])
 
 
 def figures_of(series: Series, method: Method, found: Found, mode: str) -> Record:

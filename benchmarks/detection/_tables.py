@@ -110,13 +110,13 @@ def pooled(counts: list[dict]) -> tuple[object, ...]:
 
 
 def failures(records: Iterable[Record]) -> str:
-    """What gave no score, and why; the same reason once."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """What was not scored, and why; the same reason once."""
+    found: dict[tuple[str, str], set[str]] = {}
     for record in records:
-        if "error" in record:
-            found.setdefault((record["method"], record["error"]), []).append(record["series"])
-    lines = [(method, why, len(names), names[0]) for (method, why), names in found.items()]
-    return table(["no score", "why", "series", "the first"], lines) if lines else ""
+        if why := record.get("error") or record["note"]:
+            found.setdefault((record["method"], why), set()).add(record["series"])
+    lines = [(method, why, len(names), min(names)) for (method, why), names in found.items()]
+    return table(["not scored by", "why", "series", "the first"], lines) if lines else ""
 
 
 def _is_causal(row: str) -> bool:

@@ -53,6 +53,7 @@ METHODS: dict[str, tuple[Callable[..., Found], tuple[str, ...]]] = {
 }
 
 
+@functools.cache  # the code that runs is that of the start, also where a file is edited meanwhile
 def method_of(name: str, python: str) -> Method:
     """The method; `python`: the interpreter of what runs in a process of its own."""
     score, files = METHODS[name]

@@ -24,10 +24,12 @@ class Found:
     Attributes:
         scores: By mode, `(n,)`. The causal score of a sample needs nothing after it.
         window: Of the method's alarms; None: the peers' window.
+        note: What a reader of the tables must know, such as that the method refused the series.
     """
 
     scores: dict[str, np.ndarray]
     window: int | None = None
+    note: str = ""
 
 
 OfLead = Callable[[np.ndarray, np.ndarray, int], dict[str, np.ndarray]]

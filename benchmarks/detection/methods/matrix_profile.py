@@ -1,10 +1,12 @@
 """The matrix profile of the series with itself, by stumpy; causal: with what came before only.
 
-    python -m benchmarks.detection.methods.matrix_profile IN.npz OUT.npz
+    python -m benchmarks.detection.methods.matrix_profile
 
-A process of its own: stumpy's numba goes with other versions of NumPy than the other parts do.
+A process of its own: stumpy's numba goes with other versions of NumPy than the other parts do. It
+waits for lines `IN.npz OUT.npz`, since compiling takes it half a minute.
 """
 
+import functools
 import pathlib
 import subprocess
 import sys
@@ -31,12 +33,14 @@ def matrix_profile(series: Series, python: str) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         given, found = pathlib.Path(folder) / "given.npz", pathlib.Path(folder) / "found.npz"
         np.savez(given, x=series.x, window=series.window)
-        command = [python, "-m", __name__, str(given), str(found)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if "No module named 'stumpy'" in done.stderr:
-            raise ModuleNotFoundError("stumpy is not installed: name its interpreter with --peers")
-        if done.returncode:
-            raise RuntimeError(done.stderr.strip().splitlines()[-1])
+        process = _process(python)
+        print(given, found, file=process.stdin, flush=True)
+        if not process.stdout.readline():
+            _process.cache_clear()
+            error = process.stderr.read().strip()
+            if "No module named 'stumpy'" in error:
+                raise ModuleNotFoundError("stumpy is not installed: name its Python by --peers")
+            raise RuntimeError(error.splitlines()[-1])
         values = np.load(found)["values"]
     leads = iter(values)
 
@@ -48,6 +52,14 @@ def matrix_profile(series: Series, python: str) -> Found:
         }
 
     return by_lead(series, of_lead)
+
+
+@functools.cache
+def _process(python: str) -> subprocess.Popen:
+    """It ends when its input does: with this process."""
+    pipe = subprocess.PIPE
+    command = [python, "-m", "benchmarks.detection.methods.matrix_profile"]
+    return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 def _profiles(x: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
@@ -69,10 +81,12 @@ def _normal(v: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    given, out = sys.argv[1:]
-    data = np.load(given)
-    window = int(data["window"])
-    np.savez(out, values=[_profiles(lead.copy(), window) for lead in data["x"].T])
+    for line in sys.stdin:
+        given, out = line.split()
+        data = np.load(given)
+        window = int(data["window"])
+        np.savez(out, values=[_profiles(lead.copy(), window) for lead in data["x"].T])
+        print("done", flush=True)
 
 
 if __name__ == "__main__":
