@@ -40,7 +40,7 @@ def matrix_profile(series: Series, python: str) -> Found:
             error = process.stderr.read().strip()
             if "No module named 'stumpy'" in error:
                 raise ModuleNotFoundError("stumpy is not installed: name its Python by --peers")
-            raise RuntimeError(error.splitlines()[-1])
+            raise RuntimeError((error.splitlines() or ["no error message"])[-1])
         values = np.load(found)["values"]
     leads = iter(values)
 
