@@ -68,8 +68,9 @@ def draw(
 
 
 def _score(row: str, series: Series, cache: pathlib.Path, python: str) -> np.ndarray:
-    """As ranks from 0 to 1: scores of two methods have nothing else in common."""
+    """As ranks up to 1, equal ones alike: scores of two methods have nothing else in common."""
     name, _, causal = row.partition(" (")
     found, _ = kept_scores(cache / series.digest, method_of(name, python), series)
     score = found.scores[CAUSAL if causal else RETROSPECTIVE]
-    return np.argsort(np.argsort(score)) / len(score)
+    values, rank = np.unique(score, return_inverse=True)
+    return (rank + 1) / len(values)

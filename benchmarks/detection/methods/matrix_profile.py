@@ -6,6 +6,7 @@ A process of its own: stumpy's numba goes with other versions of NumPy than the 
 waits for lines `IN.npz OUT.npz`, since compiling takes it half a minute.
 """
 
+import contextlib
 import functools
 import pathlib
 import subprocess
@@ -34,10 +35,11 @@ def matrix_profile(series: Series, python: str) -> Found:
         given, found = pathlib.Path(folder) / "given.npz", pathlib.Path(folder) / "found.npz"
         np.savez(given, x=series.x, window=series.window)
         process = _process(python)
-        print(given, found, file=process.stdin, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # It could not start: said below.
+            print(given, found, file=process.stdin, flush=True)
         if not process.stdout.readline():
             _process.cache_clear()
-            error = process.stderr.read().strip()
+            error = process.communicate()[1].strip()
             if "No module named 'stumpy'" in error:
                 raise ModuleNotFoundError("stumpy is not installed: name its Python by --peers")
             raise RuntimeError((error.splitlines() or ["no error message"])[-1])
