@@ -95,7 +95,7 @@ def written(choice):
     for place, (t, a, b) in enumerate(zip(STAMPS, FIRST, SECOND, strict=True)):
         a = choice["missing"] if place % 50 == 10 else number(a, decimal, thousands, 3)
         rows.append([TIMES[choice["time"]](t), a, number(b, decimal, thousands, 2)])
-    end = choice["trailing"] and sep
+    end = sep if choice["trailing"] else ""
     lines = [sep.join(map(cell, row)) + (end if i or choice["header end"] else "") for i, row in enumerate(rows)]
     text = PREAMBLES[choice["preamble"]].format(sep=sep) + "\n".join(lines) + "\n"
     return text.replace("\n", choice["ends"]).encode(choice["encoding"])

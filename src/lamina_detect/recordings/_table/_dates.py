@@ -92,7 +92,7 @@ def _read(text: Any, form: str, order: str | None) -> Dates | None:
     offsets, zoned = _offsets(parts["zone"])
     # A zone in some cells only: the others cannot be placed.
     right = filled & (zoned if zoned[filled].any() else True)
-    local[~right] = np.datetime64("NaT")
+    local = np.where(right, local, np.datetime64("NaT"))
     wrong = (pc.binary_length(text).to_numpy() > 0) & ~right
     times, more = _in_zone(local, offsets, right, parts["region"]) if zoned[filled].any() else (
         _index(local),
@@ -128,8 +128,7 @@ def _calendar(parts: dict[str, Any], order: str | None) -> tuple[Any, Any, Any, 
     a, b, c = _ints(first), _ints(middle), _ints(last)
     there = a >= 0
     if np.median(a[there]) > 31:
-        a[there & (a <= 31)] = -1
-        return a, b, c, []
+        return np.where(a > 31, a, -1), b, c, []
     year = _full_year(c)
     day_first, notes = _day_first(a, b, year, order, parts)
     return (year, b, a, notes) if day_first else (year, a, b, notes)

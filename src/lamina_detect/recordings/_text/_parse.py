@@ -10,7 +10,7 @@ from lamina_detect._common import BadInput, first_line
 from lamina_detect.recordings._markers import MARKERS
 from lamina_detect.recordings._options import ReadOptions
 from lamina_detect.recordings._text._layout import COMMENTS, LINE_END, Layout
-from lamina_detect.recordings._text._numbers import Mark, cells_of, mark_of
+from lamina_detect.recordings._text._numbers import Cells, Mark, cells_of, mark_of
 
 # Bytes that Arrow parses together.
 BLOCK = 1 << 22
@@ -92,20 +92,31 @@ def _types(
     marks = {name: mark_of(c, layout.separator) for name, c in cells.items()}
     plain = not {Mark.COMMA, Mark.UNCLEAR} & set(marks.values()) and options.decimal != ","
     # Only where Arrow's reading cannot differ from the whole column's.
-    return {n: _type(c.text, marks[n], plain, layout.separator) for n, c in cells.items()}, marks
+    return {n: _type(c, marks[n], plain, layout.separator) for n, c in cells.items()}, marks
 
 
-def _type(text: Any, mark: Mark, plain: bool, separator: str) -> Any:
+def _type(cells: Cells, mark: Mark, plain: bool, separator: str) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    text = cells.text.filter(pc.invert(cells.missing))
     certain = mark is Mark.DOT or (mark is Mark.NONE and separator == ",")
-    if plain and certain:
+    if plain and certain and _casts(text):
         return pa.float64()
     for pattern, zone in ((ISO, None), (ISO_UTC, "UTC")):
         if len(text) and pc.all(pc.match_substring_regex(text, pattern)).as_py():
             return pa.timestamp("ns", zone)
     return pa.string()
+
+
+def _casts(text: Any) -> bool:
+    import pyarrow as pa
+
+    try:
+        text.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _as_text(path: pathlib.Path, body: Any, layout: Layout, options: ReadOptions) -> Any:
