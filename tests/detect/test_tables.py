@@ -114,7 +114,7 @@ def test_times_as_numbers(tmp_path, name, times, rate):
     recording = lamina_detect.read(table(tmp_path, rows(times), f"{name},value"))
     assert np.allclose(signal(recording), VALUES, atol=1e-3)
     assert len(recording.leads) == 1
-    assert recording.rate == (rate and pytest.approx(rate, rel=2e-4))
+    assert recording.rate == (rate and pytest.approx(rate, rel=5e-4))
 
 
 def test_a_temperature_called_t_is_no_time(tmp_path):
@@ -174,7 +174,7 @@ def test_a_clock_that_jitters_is_even_enough(tmp_path):
 
 def test_columns_that_are_no_signals_are_left_out_and_reported(tmp_path):
     frame = pd.DataFrame({"id": 7, "time": STAMPS, "value": VALUES, "quality": 192, "unit": "C"})
-    frame = frame.assign(is_valid=True, epoch=STAMPS.astype("int64") // 10**9, empty=np.nan)
+    frame = frame.assign(is_valid=True, epoch=(STAMPS - pd.Timestamp(0)) // pd.Timedelta("1s"), empty=np.nan)
     frame.to_csv(tmp_path / "a.csv", index=False)
     recording = lamina_detect.read(tmp_path / "a.csv")
     same(recording)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from lamina_detect.recordings._markers import MARKERS
 
 NUMBER = re.compile(
-    "[+-\u2212]?[\\d.,'\u2019\u00a0\u2009\u202f ]*\\d[\\d.,]*([eE][+-]?\\d+)?|[+-]?inf(inity)?", re.I
+    "[+\\-\u2212]?[\\d.,'\u2019\u00a0\u2009\u202f ]*\\d[\\d.,]*([eE][+-]?\\d+)?|[+-]?inf(inity)?", re.I
 )
 CLOCK = r"\d{1,2}:\d{2}(:\d{2}([.,:]\d+)?)?\s*([ap]\.?m\.?)?"
 DAY = r"\d{1,4}\.? ?[-/. ] ?(\d{1,2}|[^\W\d]{3,9}\.?)[-/. ] ?\d{1,4}|\d{8}([T_ -]?\d{4,6})?"

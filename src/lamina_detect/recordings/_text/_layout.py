@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lamina_detect._common import BadInput
-from lamina_detect.recordings._text._kinds import is_clock, is_data, is_time, looks_like_units
+from lamina_detect.recordings._table import mentions_time
+from lamina_detect.recordings._text._kinds import NUMBER, is_clock, is_data, is_time, looks_like_units
 
 # In the order in which they are preferred where several fit: a tab or a semicolon on every line
 # separates; a comma may also stand before decimals. A space stands for any run of spaces.
@@ -51,6 +52,7 @@ def layout_of(path: pathlib.Path, text: str, decimal: str | None = None) -> Layo
     stated = re.fullmatch(r'"?sep=(.)"?', lines[0].strip())
     separator = stated[1] if stated else _separator(lines[-len(lines) * 3 // 4 :], decimal)
     layout = _layout(path, lines, separator)
+    _refuse_shifted(path, lines, layout)
     if separator == "," and decimal != "." and not stated and _decimals_alone(lines, layout):
         if not layout.named:
             cells = next(line for line in lines[layout.first :] if line.strip())
@@ -76,6 +78,25 @@ def _layout(path: pathlib.Path, lines: Sequence[str], separator: str) -> Layout:
         named=names is not None,
         units=tuple([*units, *[""] * width][:width]),
         comments=any(_is_comment(line) for line in lines[first:]),
+    )
+
+
+def _refuse_shifted(path: pathlib.Path, lines: Sequence[str], layout: Layout) -> None:
+    """A name less than cells: fine where the first cells are row names, else the names are shifted."""
+    names = layout.names
+    if len(names) < 3 or not names[0].startswith("Unnamed"):
+        return
+    first = _cells(lines[layout.first], layout.separator)[0]
+    rows = [r for r in (_cells(line, layout.separator) for line in lines[layout.first :]) if r]
+    if any(mentions_time(name) for name in names[1:]) and is_time(first):
+        problem = "perhaps the decimals stand after commas too"
+    elif NUMBER.fullmatch(first) and not _counts(rows):
+        problem = "and the first cells are no row numbers"
+    else:
+        return
+    raise BadInput(
+        f"{path}: line {layout.first + 1} has {len(names)} cells for {len(names) - 1} names, "
+        f"{problem}; write a name for each column, with another separator than the decimal mark"
     )
 
 
@@ -108,10 +129,11 @@ def _cells(line: str, separator: str) -> list[str]:
     """The cells of a line; none of a comment."""
     if not line.strip() or _is_comment(line):
         return []
-    if separator == " ":
+    if separator == " " and '"' not in line:
         return line.split()
     try:
-        return [c.strip() for c in next(csv.reader(io.StringIO(line), delimiter=separator))]
+        reader = csv.reader(io.StringIO(line.strip(" ")), delimiter=separator, skipinitialspace=True)
+        return [c.strip() for c in next(reader)]
     except (csv.Error, StopIteration):
         return []
 
@@ -204,7 +226,7 @@ def _fitted(row: Sequence[str], samples: Sequence[Sequence[str]], width: int) ->
         return [*row, ""]  # a separator ends each row of samples
     if width > 2 and is_clock(samples[0][1]) and not is_clock(samples[0][0]):
         return [row[0], "", *row[1:]]  # a space within the times separates too
-    return ["", *row]  # the row numbers have no name
+    return ["", *row]  # the row numbers, or the times, have no name
 
 
 def _names_and_units(

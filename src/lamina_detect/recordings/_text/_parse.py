@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import pathlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from lamina_detect._common import BadInput, first_line
@@ -19,8 +20,9 @@ ISO = r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?$"
 ISO_UTC = r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?Z$"
 # A third of the lines blank: every other line is, and none is a missing sample.
 BLANK = 1 / 3
-# Wider tables are hardly ones of time.
-MOST_COLUMNS = 20_000
+# Wider tables are read only for the columns that the user names, with the first few, which may be
+# the times.
+MOST_COLUMNS, FIRST_COLUMNS = 1000, 3
 
 
 class NotUtf8(Exception):
@@ -46,15 +48,15 @@ def parse(
 ) -> Parsed:
     """The cells of `data`, which begins with `sample`."""
     body = _body(data, sample, layout)
-    types, marks = _types(sample, layout, options)
+    types, marks = _types(sample, layout, _read_columns(path, layout, options), options)
     try:
         table = _split(path, body, layout, types, options)
     except BadInput:
         raise
     except ValueError:  # a cell that the sample did not let expect: as text, it is looked at again
-        table = _as_text(path, body, layout, options)
+        table = _as_text(path, body, layout, list(types), options)
         marks = {}
-    columns = dict(zip(layout.names, table.columns, strict=True))
+    columns = dict(zip(table.column_names, table.columns, strict=True))
     return Parsed(columns, layout, marks, data)
 
 
@@ -74,21 +76,31 @@ def _body(data: Any, sample: str, layout: Layout) -> Any:
     return body
 
 
+def _read_columns(path: pathlib.Path, layout: Layout, options: ReadOptions) -> list[str]:
+    """The columns that are read: all, unless they are too many."""
+    names = layout.names
+    if len(names) <= MOST_COLUMNS:
+        return list(names)
+    if not options.columns:
+        raise BadInput(f"{path}: {len(names):,} columns; choose some with --columns")
+    stated = {part.strip() for name in options.columns for part in (name, *name.split(","))}
+    stated |= {name for name in (options.time, options.by) if name}
+    return [n for i, n in enumerate(names) if i < FIRST_COLUMNS or n in stated]
+
+
 def _types(
-    sample: str, layout: Layout, options: ReadOptions
+    sample: str, layout: Layout, names: Sequence[str], options: ReadOptions
 ) -> tuple[dict[str, Any], dict[str, Mark]]:
     """Which columns Arrow may convert while it splits, by the sample; and what it says of each."""
     import pyarrow as pa
 
     try:
         body = _body(sample.encode(), sample, layout)
-        table = _split(pathlib.Path(), body, layout, dict.fromkeys(layout.names, pa.string()), None)
+        table = _split(pathlib.Path(), body, layout, dict.fromkeys(names, pa.string()), None)
     except ValueError:
-        return dict.fromkeys(layout.names, pa.string()), {}
+        return dict.fromkeys(names, pa.string()), {}
     words = options.missing_words()
-    cells = {
-        name: cells_of(c, words) for name, c in zip(layout.names, table.columns, strict=True)
-    }
+    cells = {name: cells_of(c, words) for name, c in zip(names, table.columns, strict=True)}
     marks = {name: mark_of(c, layout.separator) for name, c in cells.items()}
     plain = not {Mark.COMMA, Mark.UNCLEAR} & set(marks.values()) and options.decimal != ","
     # Only where Arrow's reading cannot differ from the whole column's.
@@ -119,11 +131,13 @@ def _casts(text: Any) -> bool:
     return True
 
 
-def _as_text(path: pathlib.Path, body: Any, layout: Layout, options: ReadOptions) -> Any:
+def _as_text(
+    path: pathlib.Path, body: Any, layout: Layout, names: Sequence[str], options: ReadOptions
+) -> Any:
     import pyarrow as pa
 
     try:
-        return _split(path, body, layout, dict.fromkeys(layout.names, pa.string()), options)
+        return _split(path, body, layout, dict.fromkeys(names, pa.string()), options)
     except BadInput:
         raise
     except ValueError as error:
@@ -138,8 +152,6 @@ def _split(
     import pyarrow as pa
     import pyarrow.csv
 
-    if len(layout.names) > MOST_COLUMNS:
-        raise BadInput(f"{path}: {len(layout.names)} columns; is it turned by a quarter?")
     wrong: list[Any] = []
     words = _null_words(tuple(sorted(options.missing_words())) if options else ())
     single = len(layout.names) == 1
@@ -153,7 +165,10 @@ def _split(
             invalid_row_handler=lambda row: wrong.append(row) or "skip",
         ),
         pyarrow.csv.ConvertOptions(
-            column_types=types, null_values=words, strings_can_be_null=False
+            column_types=types,
+            include_columns=list(types),
+            null_values=words,
+            strings_can_be_null=False,
         ),
     )
     if wrong and options is not None:
@@ -175,7 +190,7 @@ def _null_words(more: tuple[str, ...]) -> list[str]:
 def _wrong_row(wrong: list[Any], body: Any, layout: Layout) -> str:
     """A row that has too many or too few cells: the first of them in the file."""
     data = bytes(body)
-    places = [(data.find(row.text.encode()), row) for row in wrong[:1000]]
+    places = [(_line_start(data, row.text.encode()), row) for row in wrong[:1000]]
     place, row = min(places, key=lambda found: found[0])
     line = layout.first + 1 + len(LINE_END.findall(data[: max(0, place)].decode("utf-8", "replace")))
     shown = row.text[:60]
@@ -185,3 +200,9 @@ def _wrong_row(wrong: list[Any], body: Any, layout: Layout) -> str:
     )
 
 
+
+
+def _line_start(data: bytes, text: bytes) -> int:
+    """Where a whole line is."""
+    found = re.search(rb"(?:^|[\r\n])(" + re.escape(text) + rb")(?:[\r\n]|$)", data)
+    return found.start(1) if found else 0
