@@ -33,13 +33,20 @@ def test_edf_and_bdf_equal_pyedflib(tmp_path, kind):
     recording = lamina_detect.read(path)
     with pyedflib.EdfReader(path) as file:
         want = np.stack([file.readSignal(0), file.readSignal(1)], 1)
-    assert (recording.leads, tuple(recording.units), recording.rate) == (("I", "V5"), ("mV", "mV"), 250)
+    assert (recording.leads, tuple(recording.units), recording.rate) == (
+        ("I", "V5"),
+        ("mV", "mV"),
+        250,
+    )
     np.testing.assert_allclose(whole(recording), want, atol=1e-6)
 
 
 def test_edf_of_several_rates_gives_the_highest_and_says_so(tmp_path):
     edfio = pytest.importorskip("edfio")
-    signals = [edfio.EdfSignal(WAVE[:, 0], 100, label="ECG"), edfio.EdfSignal(WAVE[:10, 1], 1, label="T")]
+    signals = [
+        edfio.EdfSignal(WAVE[:, 0], 100, label="ECG"),
+        edfio.EdfSignal(WAVE[:10, 1], 1, label="T"),
+    ]
     edfio.Edf(signals).write(tmp_path / "a.edf")
     recording = lamina_detect.read(tmp_path / "a.edf")
     assert recording.leads == ("ECG",) and "T: left out, 1 Hz" in recording.notes[0]
@@ -166,11 +173,20 @@ def test_another_package_adds_a_reader(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("ending", "package", "extra"),
-    [("edf", "edfio", "edf"), ("wav", "soundfile", "audio"), ("h5", "h5py", "hdf5"), ("dcm", "pydicom", "dicom")],
+    [
+        ("edf", "edfio", "edf"),
+        ("wav", "soundfile", "audio"),
+        ("h5", "h5py", "hdf5"),
+        ("dcm", "pydicom", "dicom"),
+    ],
 )
-def test_what_is_not_installed_is_named_with_its_extra(tmp_path, monkeypatch, ending, package, extra):
+def test_what_is_not_installed_is_named_with_its_extra(
+    tmp_path, monkeypatch, ending, package, extra
+):
     monkeypatch.setitem(sys.modules, package, None)
     path = tmp_path / f"a.{ending}"
     path.write_bytes(b"0" * 2000)
-    with pytest.raises(lamina_detect.BadInput, match=rf"needs {package}: pip install 'lamina\[{extra}\]'"):
+    with pytest.raises(
+        lamina_detect.BadInput, match=rf"needs {package}: pip install 'lamina\[{extra}\]'"
+    ):
         lamina_detect.read(path)

@@ -33,22 +33,43 @@ def table(path, rows, header="time,value", encoding="utf-8"):
 
 def test_times_in_utc(tmp_path):
     """What Grafana, InfluxDB and Prometheus write."""
-    is_right(read(table(tmp_path / "a.csv", [f"{t.isoformat()}Z,{v}" for t, v in zip(STAMPS, VALUES)])))
+    is_right(
+        read(
+            table(
+                tmp_path / "a.csv",
+                [f"{t.isoformat()}Z,{v}" for t, v in zip(STAMPS, VALUES, strict=True)],
+            )
+        )
+    )
 
 
 def test_semicolons_and_decimal_commas(tmp_path):
     """Excel in most of Europe. Today: the decimals are read as the signal."""
-    rows = [f"{t:%Y-%m-%d %H:%M:%S};{str(v).replace('.', ',')}" for t, v in zip(STAMPS, VALUES)]
+    rows = [
+        f"{t:%Y-%m-%d %H:%M:%S};{str(v).replace('.', ',')}"
+        for t, v in zip(STAMPS, VALUES, strict=True)
+    ]
     is_right(read(table(tmp_path / "a.csv", rows, "time;temp")))
 
 
 def test_one_sample_a_second(tmp_path):
     stamps = pd.date_range("2024-03-01", periods=N, freq="1s")
-    is_right(read(table(tmp_path / "a.csv", [f"{t},{v}" for t, v in zip(stamps, VALUES)])), rate=1.0)
+    is_right(
+        read(table(tmp_path / "a.csv", [f"{t},{v}" for t, v in zip(stamps, VALUES, strict=True)])),
+        rate=1.0,
+    )
 
 
 def test_milliseconds_since_1970(tmp_path):
-    is_right(read(table(tmp_path / "a.csv", [f"{int(t.timestamp() * 1000)},{v}" for t, v in zip(STAMPS, VALUES)], "timestamp,value")))
+    is_right(
+        read(
+            table(
+                tmp_path / "a.csv",
+                [f"{int(t.timestamp() * 1000)},{v}" for t, v in zip(STAMPS, VALUES, strict=True)],
+                "timestamp,value",
+            )
+        )
+    )
 
 
 def test_rows_that_are_missing_are_a_gap(tmp_path):
@@ -61,7 +82,15 @@ def test_rows_that_are_missing_are_a_gap(tmp_path):
 
 
 def test_times_under_another_name(tmp_path):
-    is_right(read(table(tmp_path / "a.csv", [f"{t},{v}" for t, v in zip(STAMPS, VALUES)], "Date Time,value")))
+    is_right(
+        read(
+            table(
+                tmp_path / "a.csv",
+                [f"{t},{v}" for t, v in zip(STAMPS, VALUES, strict=True)],
+                "Date Time,value",
+            )
+        )
+    )
 
 
 def test_row_numbers_are_no_lead(tmp_path):
@@ -86,7 +115,9 @@ def test_a_compressed_file(tmp_path):
 
 def test_a_trailing_comma(tmp_path):
     """Today: shifted by one column, and the signal is empty."""
-    is_right(read(table(tmp_path / "a.csv", [f"{t},{v}," for t, v in zip(STAMPS, VALUES)])))
+    is_right(
+        read(table(tmp_path / "a.csv", [f"{t},{v}," for t, v in zip(STAMPS, VALUES, strict=True)]))
+    )
 
 
 def test_a_rate_below_zero_is_refused(tmp_path):
@@ -100,7 +131,10 @@ def test_a_number_that_means_missing(tmp_path):
     values[50:60] = -9999
     want = values.copy()
     want[50:60] = np.nan
-    is_right(read(table(tmp_path / "a.csv", [f"{t},{v}" for t, v in zip(STAMPS, values)])), values=want)
+    is_right(
+        read(table(tmp_path / "a.csv", [f"{t},{v}" for t, v in zip(STAMPS, values, strict=True)])),
+        values=want,
+    )
 
 
 def test_a_constant_column_beside_a_signal(tmp_path):

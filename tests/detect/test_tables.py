@@ -82,7 +82,10 @@ def test_days_and_times_of_day_in_two_columns(tmp_path, form, name):
 
 def test_year_month_day_and_hour_in_columns(tmp_path):
     hours = pd.date_range("2024-02-27", periods=N, freq="1h")
-    lines = [f"{i},{t.year},{t.month},{t.day},{t.hour},{v}" for i, (t, v) in enumerate(zip(hours, VALUES, strict=True), 1)]
+    lines = [
+        f"{i},{t.year},{t.month},{t.day},{t.hour},{v}"
+        for i, (t, v) in enumerate(zip(hours, VALUES, strict=True), 1)
+    ]
     recording = lamina_detect.read(table(tmp_path, lines, "No,year,month,day,hour,pm2.5"))
     same(recording, rate=1 / 3600)
     assert recording.times[30] == hours[30]
@@ -174,7 +177,9 @@ def test_a_clock_that_jitters_is_even_enough(tmp_path):
 
 def test_columns_that_are_no_signals_are_left_out_and_reported(tmp_path):
     frame = pd.DataFrame({"id": 7, "time": STAMPS, "value": VALUES, "quality": 192, "unit": "C"})
-    frame = frame.assign(is_valid=True, epoch=(STAMPS - pd.Timestamp(0)) // pd.Timedelta("1s"), empty=np.nan)
+    frame = frame.assign(
+        is_valid=True, epoch=(STAMPS - pd.Timestamp(0)) // pd.Timedelta("1s"), empty=np.nan
+    )
     frame.to_csv(tmp_path / "a.csv", index=False)
     recording = lamina_detect.read(tmp_path / "a.csv")
     same(recording)
@@ -222,7 +227,10 @@ def test_a_number_that_lies_among_the_others_is_measured(tmp_path):
 
 def test_several_series_below_each_other(tmp_path):
     frame = pd.concat(
-        [pd.DataFrame({"time": STAMPS, "sensor": s, "value": VALUES + i}) for i, s in enumerate("ab")]
+        [
+            pd.DataFrame({"time": STAMPS, "sensor": s, "value": VALUES + i})
+            for i, s in enumerate("ab")
+        ]
     )
     frame.sort_values("time").to_csv(tmp_path / "a.csv", index=False)
     refused(tmp_path / "a.csv", "--by sensor")
@@ -243,7 +251,9 @@ def test_thousand_or_decimals_that_nothing_decides_are_refused(tmp_path):
 def test_a_single_column_with_decimal_commas(tmp_path):
     path = table(tmp_path, [str(v).replace(".", ",") for v in VALUES], "value")
     same(lamina_detect.read(path), rate=None)
-    refused(table(tmp_path, [str(v).replace(".", ",") for v in VALUES], None), "two ways", "--decimal")
+    refused(
+        table(tmp_path, [str(v).replace(".", ",") for v in VALUES], None), "two ways", "--decimal"
+    )
 
 
 def test_decimal_commas_between_commas_are_refused(tmp_path):
@@ -257,7 +267,9 @@ def test_a_table_of_campbell_scientific(tmp_path):
         '"TS","RN","Volts","Deg C"',
         '"","","Min","Avg"',
     ]
-    lines += [f'"{t}",{i},12.5,{v}' for i, (t, v) in enumerate(zip(STAMPS, VALUES, strict=True), 731)]
+    lines += [
+        f'"{t}",{i},12.5,{v}' for i, (t, v) in enumerate(zip(STAMPS, VALUES, strict=True), 731)
+    ]
     recording = lamina_detect.read(table(tmp_path, lines, None, "a.dat"))
     assert recording.leads == ("BattV", "AirTC")
     assert tuple(recording.units) == ("Volts", "Deg C")
@@ -351,7 +363,9 @@ def test_bad_tables_are_refused_in_one_sentence(tmp_path, kind):
 
 
 def test_too_many_columns_are_refused(tmp_path):
-    wide = table(tmp_path, [",".join(["1.5"] * 10_000)] * 9, ",".join(f"c{i}" for i in range(10_000)))
+    wide = table(
+        tmp_path, [",".join(["1.5"] * 10_000)] * 9, ",".join(f"c{i}" for i in range(10_000))
+    )
     refused(wide, "10,000 columns", "--columns")
     assert lamina_detect.read(wide, columns=["c7"]).leads == ("c7",)
 

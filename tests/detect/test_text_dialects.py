@@ -96,7 +96,10 @@ def written(choice):
         a = choice["missing"] if place % 50 == 10 else number(a, decimal, thousands, 3)
         rows.append([TIMES[choice["time"]](t), a, number(b, decimal, thousands, 2)])
     end = sep if choice["trailing"] else ""
-    lines = [sep.join(map(cell, row)) + (end if i or choice["header end"] else "") for i, row in enumerate(rows)]
+    lines = [
+        sep.join(map(cell, row)) + (end if i or choice["header end"] else "")
+        for i, row in enumerate(rows)
+    ]
     text = PREAMBLES[choice["preamble"]].format(sep=sep) + "\n".join(lines) + "\n"
     return text.replace("\n", choice["ends"]).encode(choice["encoding"])
 
@@ -144,9 +147,9 @@ def check(choice, folder):
         assert tuple(recording.units) == ("W", "°C"), choice
 
 
-ONE_BY_ONE = [
-    PLAIN | {name: value} for name, values in OPTIONS.items() for value in values[1:]
-] + [PLAIN]
+ONE_BY_ONE = [PLAIN | {name: value} for name, values in OPTIONS.items() for value in values[1:]] + [
+    PLAIN
+]
 
 
 def encodable(choice):
@@ -168,7 +171,9 @@ def test_a_dialect_that_differs_in_one_thing(choice, tmp_path):
 
 def mixtures(count, seed):
     rng = random.Random(seed)
-    made = ({name: rng.choice(values) for name, values in OPTIONS.items()} for _ in itertools.count())
+    made = (
+        {name: rng.choice(values) for name, values in OPTIONS.items()} for _ in itertools.count()
+    )
     return itertools.islice(filter(encodable, made), count)
 
 

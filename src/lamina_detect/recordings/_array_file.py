@@ -27,7 +27,9 @@ def from_dataset(
 ) -> Recording:
     """A recording of a dataset `(length,)`, `(length, leads)` or, `turned`, `(leads, length)`."""
     if data.dtype.kind not in "iuf" or data.ndim not in (1, 2) or 0 in data.shape:
-        raise BadInput(f"{path}: must hold numbers (length, leads); it holds {data.dtype} {data.shape}")
+        raise BadInput(
+            f"{path}: must hold numbers (length, leads); it holds {data.dtype} {data.shape}"
+        )
     shape = data.shape[::-1] if turned else data.shape
     if len(shape) == 2 and shape[0] == 1:
         shape, turned = shape[::-1], not turned
@@ -43,7 +45,9 @@ def from_dataset(
         piece = np.asarray(piece, "float32")
         if np.isinf(piece).any():
             row = start + int(np.argwhere(np.isinf(piece))[0][0])
-            raise BadInput(f"{path}: infinite at sample {row}; write NaN where there is no measurement")
+            raise BadInput(
+                f"{path}: infinite at sample {row}; write NaN where there is no measurement"
+            )
         return piece
 
     names = [f"lead{i}" for i in range(leads)]

@@ -29,9 +29,7 @@ def read_audio(path: pathlib.Path, options: ReadOptions) -> Recording:
     keep = chosen(path, names, options)
 
     def read(start: int, stop: int) -> np.ndarray:
-        samples, _ = soundfile.read(
-            str(path), stop - start, start, dtype="float32", always_2d=True
-        )
+        samples, _ = soundfile.read(str(path), stop - start, start, dtype="float32", always_2d=True)
         if len(samples) != stop - start:
             raise BadInput(f"{path}: ends at sample {start + len(samples)}, before its header says")
         # What is stored as floats may be infinite.

@@ -76,4 +76,5 @@ def _physical(signal: Any, start: int, stop: int) -> np.ndarray:
     """Physical values, by the two ranges of the header."""
     digital, physical = signal.digital_range, signal.physical_range
     gain = (physical.max - physical.min) / (digital.max - digital.min)
-    return (signal.digital[start:stop] - digital.min) * gain + physical.min
+    # As floats first: the digital values fill their integers.
+    return (signal.digital[start:stop].astype("float64") - digital.min) * gain + physical.min

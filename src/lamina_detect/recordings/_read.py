@@ -15,8 +15,8 @@ from lamina_detect.recordings._wfdb import is_wfdb, read_wfdb
 Reader = Callable[[pathlib.Path, ReadOptions], Recording]
 
 HERE = "lamina_detect.recordings"
-# A format is one file with one function `(path, options)`, and one line here: its endings, where the
-# function is, and the extra that it needs. What it imports is imported when it is first used.
+# A format is one file with one function `(path, options)`, and one line here: its endings, where
+# the function is, and the extra that it needs. It is imported when it is first used.
 TEXT = ".csv .tsv .tab .txt .asc .prn .log .dat .gz .bz2 .xz .zst .zip"
 READERS = {
     TEXT: (f"{HERE}._text:read_csv", "ecg"),
@@ -112,7 +112,9 @@ def _loaded(entry: importlib.metadata.EntryPoint) -> Reader:
     try:
         return entry.load()
     except Exception as error:  # another package's code
-        raise BadInput(f"the reader of .{entry.name} ({entry.value}): {first_line(error)}") from None
+        raise BadInput(
+            f"the reader of .{entry.name} ({entry.value}): {first_line(error)}"
+        ) from None
 
 
 def _needing(place: str, extra: str) -> Reader:

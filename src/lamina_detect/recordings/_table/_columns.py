@@ -16,16 +16,19 @@ MOST_LEADS = 1000
 FEW = 16
 # Rows that show that a column counts them.
 ROWS = 10
-TRUE, FALSE = {"true", "yes", "anomaly", "anomalous", "abnormal", "attack", "fault", "1"}, {
-    "false",
-    "no",
-    "normal",
-    "ok",
-    "none",
-    "",
-    "0",
-    "nan",
-}
+TRUE, FALSE = (
+    {"true", "yes", "anomaly", "anomalous", "abnormal", "attack", "fault", "1"},
+    {
+        "false",
+        "no",
+        "normal",
+        "ok",
+        "none",
+        "",
+        "0",
+        "nan",
+    },
+)
 
 
 def signals_of(
@@ -106,7 +109,7 @@ def label_of(table: Table, columns: Sequence[str] | None) -> str | None:
     """The column that marks anomalies; None where there is none, or it is chosen as a signal."""
     chosen = set(columns or ())
     if not table.named:
-        # In a file without names, a last column of zeros and ones marks anomalies: UCR's and TSB's do.
+        # In a file without names, a last column of zeros and ones marks anomalies: UCR's does.
         last = list(table.columns)[-1]
         column = table.columns[last]
         is_label = (

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina_detect.recordings._arrow import compute
 from lamina_detect.recordings._markers import MARKERS
 
 CLOCK = (
@@ -64,8 +65,8 @@ class Dates:
 def dates_of(text: Any, order: str | None = None) -> Dates | None:
     """A column of text as dates; None if less than half of the first cells are dates."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    pc = compute()
     text = pc.utf8_trim_whitespace(pc.fill_null(text.cast(pa.string()), ""))
     text = pc.if_else(pc.is_in(pc.utf8_lower(text), value_set=pa.array(sorted(MARKERS))), "", text)
     start = [cell for cell in text[:FIRST].to_pylist() if cell]
@@ -77,8 +78,7 @@ def dates_of(text: Any, order: str | None = None) -> Dates | None:
 
 
 def _read(text: Any, form: str, order: str | None) -> Dates | None:
-    import pyarrow.compute as pc
-
+    pc = compute()
     found = pc.extract_regex(text, form)
     if hasattr(found, "combine_chunks"):
         found = found.combine_chunks()
@@ -94,9 +94,13 @@ def _read(text: Any, form: str, order: str | None) -> Dates | None:
     right = filled & (zoned if zoned[filled].any() else True)
     local = np.where(right, local, np.datetime64("NaT"))
     wrong = (pc.binary_length(text).to_numpy() > 0) & ~right
-    times, more = _in_zone(local, offsets, right, parts["region"]) if zoned[filled].any() else (
-        _index(local),
-        [],
+    times, more = (
+        _in_zone(local, offsets, right, parts["region"])
+        if zoned[filled].any()
+        else (
+            _index(local),
+            [],
+        )
     )
     return Dates(times, wrong, (*notes, *more), days_only)
 
@@ -110,16 +114,15 @@ def _index(local: np.ndarray) -> Any:
 def _ints(strings: Any) -> np.ndarray:
     """Whole numbers, -1 where there is none."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    pc = compute()
     empty = pc.or_(pc.is_null(strings), pc.equal(strings, ""))
     text = pc.if_else(pc.fill_null(empty, True), "-1", strings)
     return pc.cast(text, pa.int64()).to_numpy(zero_copy_only=False)
 
 
 def _calendar(parts: dict[str, Any], order: str | None) -> tuple[Any, Any, Any, list[str]]:
-    import pyarrow.compute as pc
-
+    pc = compute()
     first, middle, last = parts["a"], parts["b"], parts["c"]
     names = pc.fill_null(pc.match_substring_regex(middle, r"\pL"), False)
     if pc.any(names).as_py():
@@ -189,8 +192,7 @@ def _strings(part: Any) -> np.ndarray:
 
 def _clock(parts: dict[str, Any]) -> tuple[np.ndarray, bool]:
     """Time since midnight, and whether no cell has a time of day."""
-    import pyarrow.compute as pc
-
+    pc = compute()
     hour, minute, second = (_ints(parts[name]) for name in "hms")
     half = pc.utf8_lower(parts["half"].fill_null(""))
     after = pc.equal(half, "p").to_numpy(zero_copy_only=False)
@@ -257,8 +259,8 @@ def _in_zone(
 def clocks_of(text: Any) -> np.ndarray | None:
     """A column of times of day, or of time since the start, in seconds; None if it is not one."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    pc = compute()
     text = pc.utf8_trim_whitespace(pc.fill_null(text.cast(pa.string()), ""))
     form = f"^{CLOCK.replace(':?', ':').replace('{1,2}', '{1,3}', 1)}$"
     if not len(text) or pc.mean(pc.match_substring_regex(text, form)).as_py() < 0.95:

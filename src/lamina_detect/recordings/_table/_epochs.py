@@ -28,7 +28,9 @@ FORWARD = 0.9
 DECIMALS = 4
 
 
-def epochs_of(name: str, values: np.ndarray, stated: bool) -> tuple[Any, bool, tuple[str, ...]] | None:
+def epochs_of(
+    name: str, values: np.ndarray, stated: bool
+) -> tuple[Any, bool, tuple[str, ...]] | None:
     """Times, False, and what to report; None if the numbers are no dates.
 
     Args:

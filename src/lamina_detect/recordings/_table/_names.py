@@ -4,8 +4,10 @@ import re
 
 # The words of a name that says "time" and nothing else; with a unit they are the times themselves.
 TIME = frozenset(
-    "time times timestamp timestamps ts t date dates datetime zeit zeitstempel datum uhrzeit epoch unix "
-    "posix utc local gmt elapsed relative rel tijd fecha hora heure horodatage dato tid czas stamp day "
+    "time times timestamp timestamps ts t date dates datetime zeit zeitstempel datum uhrzeit "
+    "epoch unix "
+    "posix utc local gmt elapsed relative rel tijd fecha hora heure horodatage dato tid czas "
+    "stamp day "
     "tmstmp dt when recorded measured sampled created at".split()
 )
 # Words of TIME that are no times by themselves.
@@ -38,19 +40,23 @@ SECONDS = {
 }
 # The first of these that a table has marks its anomalies; the others are left out all the same.
 LABELS = (
-    "anomaly is_anomaly anomalous is_anomalous anomalies label labels is_outlier outlier outliers "
-    "ground_truth gt fault is_fault attack normal/attack"
+    "anomaly is_anomaly anomalous is_anomalous anomalies label labels is_outlier outlier "
+    "outliers ground_truth gt fault is_fault attack normal/attack"
 ).split()
 OTHER_LABELS = frozenset(
-    "changepoint change_point is_changepoint changepoints class target anomaly_label anomaly_type".split()
+    "changepoint change_point is_changepoint changepoints class target anomaly_label "
+    "anomaly_type".split()
 )
 COUNTERS = frozenset(
-    "id index idx row rows row_number rownumber row_id no no. nr nr. # number seq seq_no sequence record "
-    "recnbr rn recnum record_number counter sample sample_id sample_no sample_number samples n lfd.nr. "
+    "id index idx row rows row_number rownumber row_id no no. nr nr. # number seq seq_no "
+    "sequence record "
+    "recnbr rn recnum record_number counter sample sample_id sample_no sample_number samples n "
+    "lfd.nr. "
     "lfdnr line i obs observation".split()
 )
 FLAGS = frozenset(
-    "quality status state flag flags valid validity qc qa good ok error_code alarm q quality_flag".split()
+    "quality status state flag flags valid validity qc qa good ok error_code alarm q "
+    "quality_flag".split()
 )
 ENDINGS = ("_quality", "_status", "_flag", "_flags", "_valid", "_qc", "_qa", " quality", " status")
 # What InfluxDB writes beside the values.
@@ -73,7 +79,9 @@ def is_time(name: str) -> bool:
     words = words_of(name)
     own = [word for word in words if word in TIME]
     rest = [word for word in words if word not in TIME and word not in SECONDS]
-    return not rest and (bool(set(own) - WEAK) or bool(words and words[0] in SECONDS and words[0] not in "sh"))
+    return not rest and (
+        bool(set(own) - WEAK) or bool(words and words[0] in SECONDS and words[0] not in "sh")
+    )
 
 
 def mentions_time(name: str) -> bool:

@@ -15,11 +15,13 @@ def resampled(
     import pandas as pd
 
     dates = hasattr(times, "asi8")
-    index = times if dates else pd.to_timedelta(np.round(np.asarray(times) * 1e9), unit="ns")
+    index: Any = times if dates else pd.to_timedelta(np.round(np.asarray(times) * 1e9), unit="ns")
     try:
         step = pd.Timedelta(pd.tseries.frequencies.to_offset(rule))
     except ValueError as error:
-        raise BadInput(f"resample: {first_line(error)}; write a step such as 5min, 1s, 20ms") from None
+        raise BadInput(
+            f"resample: {first_line(error)}; write a step such as 5min, 1s, 20ms"
+        ) from None
     steps = (index.max() - index.min()) / step
     if step <= pd.Timedelta(0) or (steps + 1) * values.shape[1] > len(times) + MOST_ADDED:
         raise BadInput(f"{path}: steps of {rule} would be {steps:,.0f} samples; choose longer ones")

@@ -20,7 +20,9 @@ def spread_series(table: Table, by: str, axis: Axis | None, columns: Any) -> tup
     codes, names = _series(table.columns[by])
     signals = signals_of(table, columns, {*axis.names, by})
     if len(names) * len(signals) > MOST_LEADS:
-        raise BadInput(f"{table.path}: {len(names):,} series in column {by!r}; is it the right one?")
+        raise BadInput(
+            f"{table.path}: {len(names):,} series in column {by!r}; is it the right one?"
+        )
     there = ~rows_without_time(axis) & (codes >= 0)
     times, rows = _distinct(axis.times, there)
     result: dict[str, Any] = {}

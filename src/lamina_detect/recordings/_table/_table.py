@@ -49,8 +49,8 @@ def _values(table: Table, name: str, options: ReadOptions) -> np.ndarray:
         raise BadInput(column.problem)
     if column.row is not None:
         raise BadInput(
-            f"{table.path}: column {name!r} has {column.cell!r} at sample {column.row}: not a number "
-            f"({table.line(column.row)}); correct it, or state that it is --missing"
+            f"{table.path}: column {name!r} has {column.cell!r} at sample {column.row}: not a "
+            f"number ({table.line(column.row)}); correct it, or state that it is --missing"
         )
     values = column.values
     infinite = np.isinf(values)

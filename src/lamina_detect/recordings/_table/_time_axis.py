@@ -97,7 +97,8 @@ def _dated(table: Table, options: ReadOptions) -> Iterator[tuple[str, Dates]]:
 
     for name, column in table.columns.items():
         if isinstance(column, pd.DatetimeIndex):
-            days_only = bool(len(column)) and bool((column[:100] == column[:100].normalize()).all())
+            start: Any = column[:100]
+            days_only = bool(len(start)) and bool((start == start.normalize()).all())
             yield name, Dates(column, np.zeros(len(column), bool), (), days_only)
         elif not isinstance(column, Numbers) and (dates := dates_of(column, options.dates)):
             yield name, dates
@@ -200,5 +201,3 @@ def rows_without_time(axis: Axis) -> np.ndarray:
     """Where a row has no time."""
     times = axis.times
     return np.asarray(times.isna()) if hasattr(times, "isna") else ~np.isfinite(times)
-
-

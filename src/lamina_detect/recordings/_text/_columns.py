@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina_detect.recordings._arrow import compute
 from lamina_detect.recordings._options import ReadOptions
 from lamina_detect.recordings._table import Numbers
 from lamina_detect.recordings._text._numbers import (
@@ -76,8 +77,7 @@ def _numbers(
 
 
 def _first(cells: Cells, pattern: str) -> str:
-    import pyarrow.compute as pc
-
+    pc = compute()
     return cells.text.filter(pc.match_substring_regex(cells.text, pattern))[0].as_py()
 
 

@@ -61,5 +61,3 @@ def _name(path: pathlib.Path) -> str:
     while path.suffix.lower() in ENDINGS and path.stem:
         path = path.with_suffix("")
     return path.name
-
-

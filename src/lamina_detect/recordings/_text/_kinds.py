@@ -6,17 +6,25 @@ from collections.abc import Sequence
 from lamina_detect.recordings._markers import MARKERS
 
 NUMBER = re.compile(
-    "[+\\-\u2212]?[\\d.,'\u2019\u00a0\u2009\u202f ]*\\d[\\d.,]*([eE][+-]?\\d+)?|[+-]?inf(inity)?", re.I
+    "[+\\-\u2212]?[\\d.,'\u2019\u00a0\u2009\u202f ]*\\d[\\d.,]*([eE][+-]?\\d+)?|[+-]?inf(inity)?",
+    re.I,
 )
 CLOCK = r"\d{1,2}:\d{2}(:\d{2}([.,:]\d+)?)?\s*([ap]\.?m\.?)?"
 DAY = r"\d{1,4}\.? ?[-/. ] ?(\d{1,2}|[^\W\d]{3,9}\.?)[-/. ] ?\d{1,4}|\d{8}([T_ -]?\d{4,6})?"
-TIME = re.compile(rf"({DAY})([T ,]+{CLOCK})?.{{0,40}}|{CLOCK}|[^\W\d]{{3,9}}\.? \d{{1,2}},? \d{{4}}.*", re.I)
+TIME = re.compile(
+    rf"({DAY})([T ,]+{CLOCK})?.{{0,40}}|{CLOCK}|[^\W\d]{{3,9}}\.? \d{{1,2}},? \d{{4}}.*", re.I
+)
 UNITS = frozenset(
-    "°c degc deg_c °f degf c f k v mv uv µv μv kv a ma ua µa w kw mw kwh wh mwh var va kva hz khz mhz "
-    "bar mbar hpa pa kpa mpa psi % %rh rh m mm cm km m/s km/h mph s sec ms us min h d rpm 1/min ppm ppb "
-    "lux lx g kg t mg µg/m³ ug/m3 m3 m³ l ml l/min l/s m3/h m³/h db dba n kn nm j kj w/m2 w/m² ° deg "
-    "degrees volts volt amps amp celsius fahrenheit kelvin deg_f ohm ω pct percent counts adu ts rn "
-    "smp date datetime utc local hh:mm:ss iso8601 unix epoch n/a none - g/m3 mol mmhg bpm uS/cm ph ntu "
+    "°c degc deg_c °f degf c f k v mv uv µv μv kv a ma ua µa w kw mw kwh wh mwh var va kva hz "
+    "khz mhz "
+    "bar mbar hpa pa kpa mpa psi % %rh rh m mm cm km m/s km/h mph s sec ms us min h d rpm 1/min "
+    "ppm ppb "
+    "lux lx g kg t mg µg/m³ ug/m3 m3 m³ l ml l/min l/s m3/h m³/h db dba n kn nm j kj w/m2 w/m² "
+    "° deg "
+    "degrees volts volt amps amp celsius fahrenheit kelvin deg_f ohm ω pct percent counts adu "
+    "ts rn "
+    "smp date datetime utc local hh:mm:ss iso8601 unix epoch n/a none - g/m3 mol mmhg bpm uS/cm "
+    "ph ntu "
     "yyyy-mm-dd dd.mm.yyyy mm/dd/yyyy".split()
 )
 

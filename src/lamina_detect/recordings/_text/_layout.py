@@ -11,7 +11,13 @@ from collections.abc import Sequence
 
 from lamina_detect._common import BadInput
 from lamina_detect.recordings._table import mentions_time
-from lamina_detect.recordings._text._kinds import NUMBER, is_clock, is_data, is_time, looks_like_units
+from lamina_detect.recordings._text._kinds import (
+    NUMBER,
+    is_clock,
+    is_data,
+    is_time,
+    looks_like_units,
+)
 
 # In the order in which they are preferred where several fit: a tab or a semicolon on every line
 # separates; a comma may also stand before decimals. A space stands for any run of spaces.
@@ -82,7 +88,7 @@ def _layout(path: pathlib.Path, lines: Sequence[str], separator: str) -> Layout:
 
 
 def _refuse_shifted(path: pathlib.Path, lines: Sequence[str], layout: Layout) -> None:
-    """A name less than cells: fine where the first cells are row names, else the names are shifted."""
+    """A name less than cells: fine above row names, else all names are shifted by one."""
     names = layout.names
     if len(names) < 3 or not names[0].startswith("Unnamed"):
         return
@@ -132,7 +138,9 @@ def _cells(line: str, separator: str) -> list[str]:
     if separator == " " and '"' not in line:
         return line.split()
     try:
-        reader = csv.reader(io.StringIO(line.strip(" ")), delimiter=separator, skipinitialspace=True)
+        reader = csv.reader(
+            io.StringIO(line.strip(" ")), delimiter=separator, skipinitialspace=True
+        )
         return [c.strip() for c in next(reader)]
     except (csv.Error, StopIteration):
         return []
@@ -178,7 +186,11 @@ def _first_sample(rows: Sequence[Sequence[str]], width: int) -> int | None:
     if not telling:
         return None
     for place, row in enumerate(rows):
-        if len(row) == width and not _numbers_columns(row) and all(is_data(row[c]) for c in telling):
+        if (
+            len(row) == width
+            and not _numbers_columns(row)
+            and all(is_data(row[c]) for c in telling)
+        ):
             if any(is_data(row[c], strict=True) for c in telling):
                 return place
     return None
@@ -246,7 +258,9 @@ def _names_and_units(
 def _commented_names(line: str, separator: str, width: int) -> list[str] | None:
     """The names in a comment line, if it has as many cells as the samples."""
     names = _cells(line.lstrip().lstrip("#%/! "), separator)
-    return names if len(names) == width and not any(is_data(n, strict=True) for n in names) else None
+    return (
+        names if len(names) == width and not any(is_data(n, strict=True) for n in names) else None
+    )
 
 
 def _unique(names: Sequence[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina_detect.recordings._arrow import compute
 from lamina_detect.recordings._markers import MARKERS
 
 EXPONENT = r"([eE][+-]?\d+)?"
@@ -19,6 +20,8 @@ INFINITE = r"(?i)^[+-]?inf(inity)?$"
 THREE = r"^[+-]?[1-9]\d{0,2}[.,]\d{3}$"
 # Separators of thousands that cannot be anything else: spaces of any width, apostrophes.
 GROUPED = "(\\d)[ \u00a0\u2009\u202f'\u2019](\\d{3})"
+
+
 class Mark(enum.Enum):
     """What the cells of a column prove about the mark before the decimals."""
 
@@ -40,8 +43,8 @@ class Cells:
 def cells_of(column: Any, words: Iterable[str] = ()) -> Cells:
     """A column as `Cells`; `words` mean "no measurement" too."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    pc = compute()
     text: Any = pa.chunked_array([column]) if isinstance(column, pa.Array) else column
     text = pc.utf8_trim_whitespace(pc.fill_null(text.cast(pa.string()), ""))
     markers = pa.array(sorted(MARKERS | set(words)))
@@ -50,8 +53,7 @@ def cells_of(column: Any, words: Iterable[str] = ()) -> Cells:
 
 def marker_counts(cells: Cells) -> dict[str, int]:
     """How often each word, but the usual ones for an empty cell, means "no measurement"."""
-    import pyarrow.compute as pc
-
+    pc = compute()
     found = pc.value_counts(cells.text.filter(cells.missing)).to_pylist()
     usual = {"", "nan", "null", "na", "none"}
     return {f["values"]: f["counts"] for f in found if f["values"].casefold() not in usual}
@@ -59,8 +61,7 @@ def marker_counts(cells: Cells) -> dict[str, int]:
 
 def mark_of(cells: Cells, separator: str) -> Mark:
     """What the column proves about its decimals; `separator` stands between the cells."""
-    import pyarrow.compute as pc
-
+    pc = compute()
     text = _plain(pc.drop_null(cells.text.filter(pc.invert(cells.missing))))
     if not len(text):
         return Mark.NONE
@@ -77,8 +78,7 @@ def mark_of(cells: Cells, separator: str) -> Mark:
 
 def _either(text: Any, separator: str) -> Mark:
     """Every cell is a number by both readings."""
-    import pyarrow.compute as pc
-
+    pc = compute()
     commas = pc.any(pc.match_substring(text, ",")).as_py()
     dots = pc.any(pc.match_substring(text, ".")).as_py()
     if not commas and not dots:
@@ -91,8 +91,7 @@ def _either(text: Any, separator: str) -> Mark:
 
 
 def _share(text: Any, pattern: str) -> float:
-    import pyarrow.compute as pc
-
+    pc = compute()
     fits = pc.and_(pc.match_substring_regex(text, pattern), pc.match_substring_regex(text, DIGIT))
     fits = pc.or_(fits, pc.match_substring_regex(text, INFINITE))
     return pc.mean(fits).as_py() or 0.0
@@ -100,8 +99,7 @@ def _share(text: Any, pattern: str) -> float:
 
 def _plain(text: Any) -> Any:
     """Without thousands that cannot be mistaken; with the minus sign of the keyboard."""
-    import pyarrow.compute as pc
-
+    pc = compute()
     text = pc.replace_substring(text, "\u2212", "-")
     grouped = pc.match_substring_regex(text, GROUPED)
     if pc.any(grouped).as_py():
@@ -113,8 +111,8 @@ def _plain(text: Any) -> Any:
 def numbers(cells: Cells, mark: Mark) -> tuple[np.ndarray, np.ndarray]:
     """The cells as float64, NaN where missing, and where a cell is no number."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    pc = compute()
     text = pc.if_else(cells.missing, "nan", _plain(cells.text))
     pattern = COMMA if mark is Mark.COMMA else DOT
     fits = pc.and_(pc.match_substring_regex(text, pattern), pc.match_substring_regex(text, DIGIT))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lamina_detect._common import BadInput, first_line
+from lamina_detect.recordings._arrow import compute
 from lamina_detect.recordings._markers import MARKERS
 from lamina_detect.recordings._options import ReadOptions
 from lamina_detect.recordings._text._layout import COMMENTS, LINE_END, Layout
@@ -109,8 +110,8 @@ def _types(
 
 def _type(cells: Cells, mark: Mark, plain: bool, separator: str) -> Any:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    pc = compute()
     text = cells.text.filter(pc.invert(cells.missing))
     certain = mark is Mark.DOT or (mark is Mark.NONE and separator == ",")
     if plain and certain and _casts(text):
@@ -147,7 +148,11 @@ def _as_text(
 
 
 def _split(
-    path: pathlib.Path, body: Any, layout: Layout, types: dict[str, Any], options: ReadOptions | None
+    path: pathlib.Path,
+    body: Any,
+    layout: Layout,
+    types: dict[str, Any],
+    options: ReadOptions | None,
 ) -> Any:
     import pyarrow as pa
     import pyarrow.csv
@@ -184,7 +189,10 @@ def _double_spaced(body: Any) -> bool:
 
 @functools.cache
 def _null_words(more: tuple[str, ...]) -> list[str]:
-    return sorted({f(w) for w in (*MARKERS, *more) for f in (str, str.upper, str.title, str.capitalize)} | {"NaN", "#N/A"})
+    return sorted(
+        {f(w) for w in (*MARKERS, *more) for f in (str, str.upper, str.title, str.capitalize)}
+        | {"NaN", "#N/A"}
+    )
 
 
 def _wrong_row(wrong: list[Any], body: Any, layout: Layout) -> str:
@@ -192,14 +200,14 @@ def _wrong_row(wrong: list[Any], body: Any, layout: Layout) -> str:
     data = bytes(body)
     places = [(_line_start(data, row.text.encode()), row) for row in wrong[:1000]]
     place, row = min(places, key=lambda found: found[0])
-    line = layout.first + 1 + len(LINE_END.findall(data[: max(0, place)].decode("utf-8", "replace")))
+    line = (
+        layout.first + 1 + len(LINE_END.findall(data[: max(0, place)].decode("utf-8", "replace")))
+    )
     shown = row.text[:60]
     return (
         f"line {line} has {row.actual_columns} cells, not {row.expected_columns}: {shown!r}; "
         "complete or remove it (was the file cut?)"
     )
-
-
 
 
 def _line_start(data: bytes, text: bytes) -> int:
