@@ -382,3 +382,24 @@ def test_a_compressed_file_that_ends_early_is_refused(tmp_path, ending):
 @pytest.mark.parametrize("rate", [-1, 0, float("nan"), float("inf")])
 def test_a_rate_that_is_none_is_refused(tmp_path, rate):
     refused(table(tmp_path, rows(STAMPS)), "rate", rate=rate)
+
+
+def test_a_long_parquet_file_is_read_in_pieces_as_a_short_one_is(tmp_path, monkeypatch):
+    from lamina_detect.recordings import _parquet_pieces
+
+    values = VALUES.copy()
+    values[50:60] = -9999
+    frame = pd.DataFrame({"time": STAMPS.tz_localize("UTC"), "n": np.arange(N), "value": values})
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=70)
+    whole = lamina_detect.read(tmp_path / "a.parquet")
+    monkeypatch.setattr(_parquet_pieces, "LARGE", 100)
+    monkeypatch.setattr(_parquet_pieces, "ROWS", 90)
+    pieces = lamina_detect.read(tmp_path / "a.parquet")
+    assert type(pieces.times) is not type(whole.times)
+    assert np.array_equal(signal(pieces), signal(whole), equal_nan=True)
+    assert np.array_equal(pieces.read(60, 150), whole.read(60, 150), equal_nan=True)
+    assert (pieces.rate, pieces.leads, pieces.notes) == (whole.rate, whole.leads, whole.notes)
+    assert pieces.times[77] == STAMPS.tz_localize("UTC")[77]
+    assert (pieces.times[5:9] == whole.times[5:9]).all()
+    frame.drop(index=range(9, 20)).to_parquet(tmp_path / "b.parquet", row_group_size=70)
+    assert lamina_detect.read(tmp_path / "b.parquet").length == N

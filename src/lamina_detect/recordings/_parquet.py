@@ -1,12 +1,14 @@
 """Parquet and Feather tables."""
 
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from lamina_detect._common import BadInput, first_line
 from lamina_detect.recordings._options import ReadOptions
+from lamina_detect.recordings._parquet_pieces import read_in_pieces
 from lamina_detect.recordings._recording import Recording
 from lamina_detect.recordings._table import Numbers, Table, from_table
 
@@ -14,25 +16,33 @@ from lamina_detect.recordings._table import Numbers, Table, from_table
 def read_parquet(path: pathlib.Path, options: ReadOptions) -> Recording:
     """The recording in a Parquet file; see `read`."""
     import pandas as pd
+    import pyarrow.parquet as pq
 
-    return from_table(_table(path, "Parquet", pd.read_parquet), options)
+    def long(path: pathlib.Path) -> Recording | None:
+        return read_in_pieces(path, pq.ParquetFile(path), options, table_of)
+
+    recording = _guarded(path, "Parquet", long)
+    return recording or from_table(
+        table_of(path, _guarded(path, "Parquet", pd.read_parquet)), options
+    )
 
 
 def read_feather(path: pathlib.Path, options: ReadOptions) -> Recording:
     """The recording in a Feather (Arrow IPC) file; see `read`."""
     import pandas as pd
 
-    return from_table(_table(path, "Feather", pd.read_feather), options)
+    return from_table(table_of(path, _guarded(path, "Feather", pd.read_feather)), options)
 
 
-def _table(path: pathlib.Path, kind: str, reader: Any) -> Table:
+def _guarded(path: pathlib.Path, kind: str, reader: Callable[[pathlib.Path], Any]) -> Any:
     try:
-        frame = reader(path)
+        return reader(path)
+    except BadInput:
+        raise
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {first_line(error)}") from None
     except Exception as error:  # damaged metadata fail in many ways
         raise BadInput(f"{path}: not a {kind} file: {first_line(error)}") from None
-    return table_of(path, frame)
 
 
 def table_of(path: pathlib.Path, frame: Any) -> Table:

@@ -1,5 +1,6 @@
 """From a table of named columns to a recording."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from lamina_detect.recordings._options import ReadOptions
 from lamina_detect.recordings._recording import Recording
 from lamina_detect.recordings._table._columns import label_of, labels_from, signals_of
 from lamina_detect.recordings._table._grid import Grid, grid_of
-from lamina_detect.recordings._table._missing import find_missing, note
+from lamina_detect.recordings._table._missing import Stand, find_missing, note
 from lamina_detect.recordings._table._resample import resampled
 from lamina_detect.recordings._table._series import several_series, spread_series
 from lamina_detect.recordings._table._time_axis import Axis, find_axis, rows_without_time
@@ -40,6 +41,45 @@ def from_table(table: Table, options: ReadOptions) -> Recording:
         return _recording(table, leads, units, values, options.rate, None, labels)
     table.notes += axis.notes
     return _on_axis(table, axis, leads, units, values, labels, options)
+
+
+def plan_of(table: Table, options: ReadOptions) -> tuple[Axis | None, str | None, tuple[str, ...]]:
+    """The times, the labels and the signals of a table, by the rows that it has."""
+    axis = find_axis(table, options)
+    label = label_of(table, options.columns)
+    taken = {*(axis.names if axis else ()), *([label] if label else ())}
+    return axis, label, signals_of(table, options.columns, taken)
+
+
+class LeadScan:
+    """A lead that comes piece by piece: refused if infinite, and what means "no measurement"."""
+
+    def __init__(self, path: Any, name: str, options: ReadOptions) -> None:
+        self.path, self.name, self.options = path, name, options
+        self._stand, self._done = Stand(), 0
+
+    def add(self, values: np.ndarray) -> None:
+        """The next samples."""
+        if np.isinf(values).any():
+            row = self._done + int(np.flatnonzero(np.isinf(values))[0])
+            raise BadInput(
+                f"{self.path}: column {self.name!r} is infinite at sample {row}; leave it empty"
+            )
+        self._stand.add(values)
+        self._done += len(values)
+
+    def missing(self, notes: list[str]) -> list[float]:
+        """Numbers that mean "no measurement"; what was found out is added to `notes`."""
+        found = self._stand.missing() if self.options.numbers_may_be_missing else {}
+        if found:
+            notes.append(note(self.name, found))
+        return [*self.options.missing_numbers(), *found]
+
+
+def times_of(table: Table, name: str, options: ReadOptions) -> Any:
+    """The times in a column that is known to hold them."""
+    axis = find_axis(table, dataclasses.replace(options, time=name))
+    return np.zeros(0) if axis is None else axis.times
 
 
 def _values(table: Table, name: str, options: ReadOptions) -> np.ndarray:
