@@ -204,6 +204,24 @@ def test_words_for_no_measurement(tmp_path, word):
     same(lamina_detect.read(table(tmp_path, lines)), want)
 
 
+@pytest.mark.parametrize("unit", [" °C", "%", " kWh", "V"])
+def test_a_unit_behind_each_number(tmp_path, unit):
+    want = VALUES.copy()
+    want[7] = np.nan
+    lines = rows(STAMPS, ["" if np.isnan(v) else f"{v}{unit}" for v in want])
+    recording = lamina_detect.read(table(tmp_path, lines))
+    same(recording, want)
+    noted(recording, f"the unit {unit.strip()}")
+
+
+def test_labels_in_words(tmp_path):
+    marks = np.where(np.arange(N) // 10 == 7, "True", "False")
+    lines = [f"{r},{m}" for r, m in zip(rows(STAMPS), marks, strict=True)]
+    recording = lamina_detect.read(table(tmp_path, lines, "time,value,is_anomaly"))
+    same(recording)
+    assert recording.labels.sum() == 10
+
+
 def test_numbers_for_no_measurement_are_stated_or_switched_off(tmp_path):
     values = VALUES.copy()
     values[50:60] = -9999

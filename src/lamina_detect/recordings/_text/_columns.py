@@ -1,6 +1,7 @@
 """Columns of a table of text: numbers where they are, with the mark that the file uses."""
 
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from lamina_detect.recordings._arrow import compute
 from lamina_detect.recordings._options import ReadOptions
 from lamina_detect.recordings._table import Numbers
+from lamina_detect.recordings._text._kinds import unit_of
 from lamina_detect.recordings._text._numbers import (
     THREE,
     Cells,
@@ -19,6 +21,9 @@ from lamina_detect.recordings._text._numbers import (
 )
 from lamina_detect.recordings._text._parse import Parsed
 
+# Cells in which a unit is looked for.
+FIRST = 100
+
 
 def columns_of(
     path: pathlib.Path, parsed: Parsed, options: ReadOptions
@@ -27,7 +32,11 @@ def columns_of(
     import pyarrow as pa
 
     words, notes = options.missing_words(), []
-    text = {n: cells_of(c, words) for n, c in parsed.columns.items() if c.type == pa.string()}
+    text = {
+        name: cells_of(_without_unit(name, column, notes), words)
+        for name, column in parsed.columns.items()
+        if column.type == pa.string()
+    }
     marks = {name: mark_of(cells, parsed.layout.separator) for name, cells in text.items()}
     mark = _mark_of_file({**parsed.marks, **marks}, options)
     columns: dict[str, Any] = {}
@@ -44,6 +53,18 @@ def columns_of(
     if mark is Mark.COMMA:
         notes.append("a comma stands before the decimals")
     return columns, notes
+
+
+def _without_unit(name: str, column: Any, notes: list[str]) -> Any:
+    """The cells without the unit that stands behind the numbers, if it does in all of them."""
+    first = next(
+        (cell for cell in column[:FIRST].to_pylist() if cell and unit_of(cell.strip())), ""
+    )
+    found = unit_of(first.strip())
+    if not found:
+        return column
+    notes.append(f"{name}: the unit {found[1]} stands behind the numbers")
+    return compute().replace_substring_regex(column, rf"(\d) ?{re.escape(found[1])} *$", r"\1")
 
 
 def _mark_of_file(marks: dict[str, Mark], options: ReadOptions) -> Mark | None:

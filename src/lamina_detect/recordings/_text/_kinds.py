@@ -9,6 +9,7 @@ NUMBER = re.compile(
     "[+\\-\u2212]?[\\d.,'\u2019\u00a0\u2009\u202f ]*\\d[\\d.,]*([eE][+-]?\\d+)?|[+-]?inf(inity)?",
     re.I,
 )
+WITH_UNIT = re.compile("([+\\-\u2212]?[\\d.,]*\\d[\\d.,]*) ?([^\\W\\d_]\\S{0,7}|[%°]\\S{0,3})")
 CLOCK = r"\d{1,2}:\d{2}(:\d{2}([.,:]\d+)?)?\s*([ap]\.?m\.?)?"
 DAY = r"\d{1,4}\.? ?[-/. ] ?(\d{1,2}|[^\W\d]{3,9}\.?)[-/. ] ?\d{1,4}|\d{8}([T_ -]?\d{4,6})?"
 TIME = re.compile(
@@ -39,9 +40,17 @@ def is_clock(cell: str) -> bool:
     return re.fullmatch(CLOCK, cell, re.I) is not None
 
 
+def unit_of(cell: str) -> tuple[str, str] | None:
+    """A number with a known unit behind it, apart: `20.5 °C` gives `20.5` and `°C`."""
+    found = WITH_UNIT.fullmatch(cell)
+    if found is None or found[2].casefold().replace(" ", "_") not in UNITS:
+        return None
+    return found[1], found[2]
+
+
 def is_data(cell: str, strict: bool = False) -> bool:
     """Could the cell be a sample: a number, a time, or, unless `strict`, a missing one?"""
-    if NUMBER.fullmatch(cell) or is_time(cell):
+    if NUMBER.fullmatch(cell) or is_time(cell) or unit_of(cell):
         return True
     return not strict and cell.casefold() in MARKERS
 
