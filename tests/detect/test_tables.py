@@ -91,6 +91,31 @@ def test_year_month_day_and_hour_in_columns(tmp_path):
     assert recording.times[30] == hours[30]
 
 
+def test_local_times_at_the_end_of_daylight_saving(tmp_path):
+    zoned = pd.date_range("2024-10-26 20:00", periods=N, freq="5min", tz="Europe/Berlin")
+    recording = lamina_detect.read(table(tmp_path, rows(zoned.tz_localize(None))))
+    same(recording)
+    noted(recording, "back by an hour after line 85")
+
+
+def test_months_alone_and_years(tmp_path):
+    months = pd.date_range("1980-01-01", periods=N, freq="MS")
+    recording = lamina_detect.read(table(tmp_path, rows(months.strftime("%Y-%m"))))
+    assert np.allclose(signal(recording), VALUES, atol=1e-3) and recording.times[5] == months[5]
+    years = lamina_detect.read(table(tmp_path, rows(range(1600, 1600 + N)), "Year,value"))
+    same(years, rate=None)
+
+
+def test_hours_written_as_one_number(tmp_path):
+    hours = pd.date_range("1990-01-01", periods=N, freq="1h").strftime("%Y%m%d%H")
+    same(lamina_detect.read(table(tmp_path, rows(hours))), rate=1 / 3600)
+
+
+def test_seconds_since_1970_without_a_name(tmp_path):
+    times = 1709251200 + 300 * np.arange(N)
+    same(lamina_detect.read(table(tmp_path, rows(times), None)))
+
+
 def test_times_of_day_alone_pass_midnight(tmp_path):
     recording = lamina_detect.read(table(tmp_path, rows(STAMPS.strftime("%H:%M:%S"))))
     same(recording)

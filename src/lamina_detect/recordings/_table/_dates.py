@@ -69,6 +69,8 @@ def dates_of(text: Any, order: str | None = None) -> Dates | None:
     pc = compute()
     text = pc.utf8_trim_whitespace(pc.fill_null(text.cast(pa.string()), ""))
     text = pc.if_else(pc.is_in(pc.utf8_lower(text), value_set=pa.array(sorted(MARKERS))), "", text)
+    # A month alone begins on its first day.
+    text = pc.replace_substring_regex(text, r"^(\d{4})[-/](\d{1,2})$", r"\1-\2-01")
     start = [cell for cell in text[:FIRST].to_pylist() if cell]
     for form in FORMS:
         fits = pc.sum(pc.match_substring_regex(pa.array(start, pa.string()), form)).as_py() or 0
@@ -168,7 +170,8 @@ def _day_first(
     dmy, mdy = (_regularity(_joined(year, m, d) + clock) for m, d in ((b, a), (a, b)))
     american = bool((_strings(parts["half"]) != "").any())
     day_first = dmy >= mdy if not american else dmy > mdy
-    if abs(dmy - mdy) > 0.01:
+    # The wrong one jumps by a month where a day begins.
+    if dmy != mdy:
         return day_first, []
     read, other, option = ("day", "month", "mdy") if day_first else ("month", "day", "dmy")
     return day_first, [

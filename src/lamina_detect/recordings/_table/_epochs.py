@@ -95,14 +95,16 @@ def _as_dates(ns: np.ndarray) -> np.ndarray:
 
 def _calendar_digits(there: np.ndarray) -> int | None:
     """Digits of dates that are written as one number, as 20240301 or 20240301000500."""
-    for digits in (8, 12, 14):
+    for digits in (8, 10, 12, 14):
         scale = 10.0 ** (digits - 8)
         days = np.floor(there / scale)
         month, day = days // 100 % 100, days % 100
+        hour = np.floor(there / 10.0 ** max(0, digits - 10)) % 100 if digits > 8 else 0 * days
         if (
             (days >= 1.9e7).all()
             and (days <= 2.1e7 + 1231).all()
             and ((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all()
+            and (hour < 24).all()
             and (there % 1 == 0).all()
         ):
             return digits
@@ -112,6 +114,6 @@ def _calendar_digits(there: np.ndarray) -> int | None:
 def _from_digits(values: np.ndarray, digits: int) -> Any:
     import pandas as pd
 
-    form = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}[digits]
+    form = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}[digits]
     text = [f"{int(v):d}" if np.isfinite(v) else None for v in values]
     return pd.DatetimeIndex(pd.to_datetime(pd.Series(text), format=form, errors="coerce"))

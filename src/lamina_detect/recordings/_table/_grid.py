@@ -14,6 +14,7 @@ TOLERANCE = 0.25
 UNEVEN = 0.05
 # From a straight line through all times, in steps: a missing row moves half of them by a half.
 LINE = 0.4
+HOUR = 3600.0
 # Times that show whether they lie on a line: fewer lie on one by chance.
 ENOUGH = 16
 # Samples that gaps may add, over all leads: half a year of seconds of two leads.
@@ -46,6 +47,7 @@ class Grid:
 def grid_of(path: Any, seconds: np.ndarray, leads: int, forced: bool, line: Any) -> Grid:
     """The rows by their times; `forced`: uneven ones are taken as if they were even."""
     notes: list[str] = []
+    seconds = _without_clock_change(seconds, line, notes)
     rows = _in_order(seconds, notes)
     rows, seconds = _without_repeats(rows, seconds[rows], notes)
     seconds, several = _spread(seconds, notes)
@@ -68,6 +70,23 @@ def grid_of(path: Any, seconds: np.ndarray, leads: int, forced: bool, line: Any)
     _report_gaps(places, step, added, notes)
     filled = _filled(seconds, places, length, step)
     return Grid(rows, places, length, step, filled, notes, several)
+
+
+def _without_clock_change(seconds: np.ndarray, line: Any, notes: list[str]) -> np.ndarray:
+    """Where daylight saving ends, local times go back by an hour, and the samples go on."""
+    steps = np.diff(seconds)
+    forward = steps[steps > 0]
+    if not len(forward) or len(forward) == len(steps):
+        return seconds
+    step = float(np.median(forward))
+    back = np.abs(steps + HOUR - step) <= TOLERANCE * step
+    if step >= HOUR or not (back | (steps >= 0)).all():
+        return seconds
+    for row in np.flatnonzero(back).tolist():
+        notes.append(
+            f"the clock goes back by an hour after {line(row)}: the rows are kept in order"
+        )
+    return seconds + HOUR * np.concatenate([[0], np.cumsum(back)])
 
 
 def _in_order(seconds: np.ndarray, notes: list[str]) -> np.ndarray:

@@ -48,7 +48,7 @@ OTHER_LABELS = frozenset(
     "anomaly_type".split()
 )
 COUNTERS = frozenset(
-    "id index idx row rows row_number rownumber row_id no no. nr nr. # number seq seq_no "
+    "year id index idx row rows row_number rownumber row_id no no. nr nr. # number seq seq_no "
     "sequence record "
     "recnbr rn recnum record_number counter sample sample_id sample_no sample_number samples n "
     "lfd.nr. "

@@ -152,7 +152,7 @@ def _epochs(table: Table, options: ReadOptions) -> Axis | None:
 
 
 def _first(table: Table, name: str) -> bool:
-    return name == next(iter(table.columns)) and table.named
+    return name == next(iter(table.columns))
 
 
 def _candidates(table: Table) -> Iterator[tuple[str, np.ndarray]]:
