@@ -179,7 +179,7 @@ def _first_sample(rows: Sequence[Sequence[str]], width: int) -> int | None:
     full = [row for row in rows if len(row) == width]
     later = full[len(full) // 2 :]
     columns = [
-        c for c in range(width) if later and 2 * sum(is_data(r[c]) for r in later) > len(later)
+        c for c in range(width) if later and 2 * sum(is_data(r[c]) for r in later) >= len(later)
     ]
     # A column of empty cells says nothing about where the samples begin.
     telling = [c for c in columns if any(r[c] and is_data(r[c], strict=True) for r in later)]
