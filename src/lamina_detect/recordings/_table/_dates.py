@@ -180,13 +180,13 @@ def _day_first(
     ]
 
 
-def _regularity(times: np.ndarray) -> float:
-    """The share of steps that are the commonest one."""
+def _regularity(times: np.ndarray) -> tuple[float, float]:
+    """The share of steps that are the commonest one; then, how short the longest one is."""
     steps = np.diff(times.astype("int64"))
     if not len(steps):
-        return 0.0
+        return (0.0, 0.0)
     _, counts = np.unique(steps, return_counts=True)
-    return float(counts.max() / len(steps))
+    return float(counts.max() / len(steps)), -float(np.abs(steps).max())
 
 
 def _strings(part: Any) -> np.ndarray:
