@@ -364,6 +364,11 @@ def test_an_empty_line_of_a_single_column_is_a_missing_sample(tmp_path):
     same(lamina_detect.read(path), values, rate=None)
 
 
+def test_files_that_were_joined_with_their_headers(tmp_path):
+    lines = rows(STAMPS)
+    same(lamina_detect.read(table(tmp_path, [*lines[:100], "time,value", *lines[100:]])))
+
+
 def test_standard_input(tmp_path, monkeypatch):
     with table(tmp_path, rows(STAMPS)).open() as file:
         monkeypatch.setattr("sys.stdin", file)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 import re
 from collections.abc import Sequence
@@ -66,6 +67,10 @@ def _body(data: Any, sample: str, layout: Layout) -> Any:
     ends = [0, *(match.end() for match in LINE_END.finditer(sample))]
     start = len(sample[: ends[layout.first]].encode())
     body = memoryview(data)[start:]
+    for header in _headers(sample, ends, layout):
+        # Files that were joined: the header comes again.
+        if _holds(data, header, start):
+            body = re.sub(rb"(?m)^" + re.escape(header) + rb"\r?$", b"", body)
     if layout.comments:
         starts = b"|".join(re.escape(c.encode()) for c in COMMENTS)
         body = re.sub(rb"(?m)^[ \t]*(?:" + starts + rb").*$", b"", body)
@@ -75,6 +80,19 @@ def _body(data: Any, sample: str, layout: Layout) -> Any:
     if len(layout.names) == 1 or bytes(body[-1:]) == b"\x1a":
         body = bytes(body).rstrip(b"\x1a\r\n \t") + b"\n"
     return body
+
+
+def _headers(sample: str, ends: Sequence[int], layout: Layout) -> list[bytes]:
+    """The last lines above the samples, as they stand in the file."""
+    if not layout.named or len(layout.names) == 1:
+        return []
+    lines = [sample[a:b].strip("\r\n") for a, b in itertools.pairwise(ends[: layout.first + 1])]
+    return [line.encode() for line in lines[-2:] if layout.separator in line.strip()]
+
+
+def _holds(data: Any, line: bytes, start: int) -> bool:
+    found = data if hasattr(data, "find") else bytes(data)
+    return found.find(b"\n" + line, start) >= 0
 
 
 def _read_columns(path: pathlib.Path, layout: Layout, options: ReadOptions) -> list[str]:
