@@ -1,15 +1,14 @@
 """Text as dates and times of day, in the forms that people's programs write them."""
 
 import dataclasses
-import datetime
 import re
-import zoneinfo
 from typing import Any
 
 import numpy as np
 
 from lamina_detect.recordings._arrow import compute
 from lamina_detect.recordings._markers import MARKERS
+from lamina_detect.recordings._table._zones import in_zone, index_of, offsets_of, strings_of
 
 CLOCK = (
     r"(?P<h>\d{1,2}):?(?P<m>\d{2})(?::?(?P<s>\d{2})(?:[.,:](?P<f>\d{1,9}))?)?"
@@ -42,12 +41,6 @@ MONTHS = (
 )
 # Two digits of a year: 70 to 99 are of the last century, as POSIX has it for 69 on.
 CENTURY = 69
-# Zones that are tried first where several have the offsets of a file.
-COMMON_ZONES = (
-    "Europe/Berlin Europe/London Europe/Athens America/New_York America/Chicago America/Denver "
-    "America/Los_Angeles America/Halifax America/Sao_Paulo Australia/Sydney Australia/Adelaide "
-    "Pacific/Auckland Asia/Jerusalem America/Santiago Africa/Cairo Atlantic/Azores"
-).split()
 # Cells that are looked at before all of them are.
 FIRST = 200
 
@@ -91,26 +84,20 @@ def _read(text: Any, form: str, order: str | None) -> Dates | None:
     clock, days_only = _clock(parts)
     local = _joined(year, month, day) + clock
     filled = (pc.binary_length(text).to_numpy() > 0) & ~np.isnat(local)
-    offsets, zoned = _offsets(parts["zone"])
+    offsets, zoned = offsets_of(parts["zone"])
     # A zone in some cells only: the others cannot be placed.
     right = filled & (zoned if zoned[filled].any() else True)
     local = np.where(right, local, np.datetime64("NaT"))
     wrong = (pc.binary_length(text).to_numpy() > 0) & ~right
     times, more = (
-        _in_zone(local, offsets, right, parts["region"])
+        in_zone(local, offsets, right, parts["region"])
         if zoned[filled].any()
         else (
-            _index(local),
+            index_of(local),
             [],
         )
     )
     return Dates(times, wrong, (*notes, *more), days_only)
-
-
-def _index(local: np.ndarray) -> Any:
-    import pandas as pd
-
-    return pd.DatetimeIndex(local)
 
 
 def _ints(strings: Any) -> np.ndarray:
@@ -168,7 +155,7 @@ def _day_first(
         return bool((a > 12).sum() >= (b > 12).sum()), []
     clock, _ = _clock(parts)
     dmy, mdy = (_regularity(_joined(year, m, d) + clock) for m, d in ((b, a), (a, b)))
-    american = bool((_strings(parts["half"]) != "").any())
+    american = bool((strings_of(parts["half"]) != "").any())
     day_first = dmy >= mdy if not american else dmy > mdy
     # The wrong one jumps by a month where a day begins.
     if dmy != mdy:
@@ -187,10 +174,6 @@ def _regularity(times: np.ndarray) -> tuple[float, float]:
         return (0.0, 0.0)
     _, counts = np.unique(steps, return_counts=True)
     return float(counts.max() / len(steps)), -float(np.abs(steps).max())
-
-
-def _strings(part: Any) -> np.ndarray:
-    return part.fill_null("").to_numpy(zero_copy_only=False).astype(str)
 
 
 def _clock(parts: dict[str, Any]) -> tuple[np.ndarray, bool]:
@@ -221,42 +204,6 @@ def _joined(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
     result = days.astype("datetime64[ns]")
     result[~fits] = np.datetime64("NaT")
     return result
-
-
-def _offsets(zones: Any) -> tuple[np.ndarray, np.ndarray]:
-    """East of Greenwich, and where an offset stands."""
-    encoded = zones.fill_null("").dictionary_encode()
-    seconds = np.array([_offset(z) for z in encoded.dictionary.to_pylist()], "int64")
-    stands = np.array([z != "" for z in encoded.dictionary.to_pylist()])
-    indices = encoded.indices.to_numpy(zero_copy_only=False)
-    return (seconds[indices] * 1_000_000_000).astype("timedelta64[ns]"), stands[indices]
-
-
-def _offset(zone: str) -> int:
-    found = re.fullmatch(r"(?:UTC|GMT)?([+-])(\d{1,2}):?(\d{2})?", zone)
-    if not found:
-        return 0
-    seconds = int(found[2]) * 3600 + int(found[3] or 0) * 60
-    return -seconds if found[1] == "-" else seconds
-
-
-def _in_zone(
-    local: np.ndarray, offsets: np.ndarray, right: np.ndarray, regions: Any
-) -> tuple[Any, list[str]]:
-    """Times of one zone, whose wall clock is that of the cells."""
-    utc = _index(local - offsets).tz_localize("UTC")
-    region = next((r for r in _strings(regions)[:1] if r), None)
-    if region in zoneinfo.available_timezones():
-        return utc.tz_convert(region), []
-    distinct = np.unique(offsets[right]).astype("timedelta64[s]").astype(int)
-    if len(distinct) == 1:
-        zone = datetime.timezone(datetime.timedelta(seconds=int(distinct[0])))
-        return utc.tz_convert(zone if distinct[0] else "UTC"), []
-    for name in (*COMMON_ZONES, *sorted(zoneinfo.available_timezones())):
-        shown = utc.tz_convert(name).tz_localize(None).to_numpy()
-        if (shown[right] == local[right]).all():
-            return utc.tz_convert(name), []
-    return utc, ["the offsets of the times are those of no time zone: shown in UTC"]
 
 
 def clocks_of(text: Any) -> np.ndarray | None:

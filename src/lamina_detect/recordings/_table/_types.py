@@ -56,13 +56,6 @@ def size(column: Any) -> int:
     return len(column.values if isinstance(column, Numbers) else column)
 
 
-def taken(column: Any, rows: np.ndarray) -> Any:
-    """Those rows of a column of any kind."""
-    if isinstance(column, Numbers):
-        return Numbers(column.values[rows], column.problem, column.row, column.cell)
-    return column[rows] if not hasattr(column, "take_rows") else column.take_rows(rows)
-
-
 def counted(number: int, noun: str) -> str:
     """`1 row is`, `2 rows are`."""
     return f"{number:,} {noun} is" if number == 1 else f"{number:,} {noun}s are"

@@ -1,8 +1,6 @@
 """How a table of text is laid out: separator, preamble, names, units."""
 
-import csv
 import dataclasses
-import io
 import itertools
 import pathlib
 import re
@@ -11,25 +9,17 @@ from collections.abc import Sequence
 
 from lamina_detect._common import BadInput
 from lamina_detect.recordings._table import mentions_time
-from lamina_detect.recordings._text._kinds import (
-    NUMBER,
-    is_clock,
-    is_data,
-    is_time,
-    looks_like_units,
-)
+from lamina_detect.recordings._text._header import header_above, unique_names
+from lamina_detect.recordings._text._kinds import NUMBER, is_data, is_time
+from lamina_detect.recordings._text._lines import LINE_END, cells_in, is_comment
 
 # In the order in which they are preferred where several fit: a tab or a semicolon on every line
 # separates; a comma may also stand before decimals. A space stands for any run of spaces.
 SEPARATORS = ("\t", ";", "|", ",", " ")
 # Lines of text that are looked at.
 LINES = 2000
-COMMENTS = ("#", "%", "//", "!")
-LINE_END = re.compile(r"\r\n|\n|\r")
 # For a single column: a character that no text holds.
 NO_SEPARATOR = "\x1f"
-# Rows above the samples that may belong to the header: names, units, how it was averaged.
-MOST_HEADER_ROWS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,19 +61,19 @@ def layout_of(path: pathlib.Path, text: str, decimal: str | None = None) -> Layo
 
 
 def _layout(path: pathlib.Path, lines: Sequence[str], separator: str) -> Layout:
-    rows = [_cells(line, separator) for line in lines]
+    rows = [cells_in(line, separator) for line in lines]
     width = _width(rows)
     first = _first_sample(rows, width)
     if first is None:
         raise BadInput(f"{path}: no column of numbers: no line of it reads as a row of samples")
-    names, units = _header(lines, rows, first, width, separator)
+    names, units = header_above(lines, rows, first, width, separator)
     return Layout(
         separator=separator,
         first=first,
-        names=_unique(names or [f"column{i}" for i in range(width)]),
+        names=unique_names(names or [f"column{i}" for i in range(width)]),
         named=names is not None,
         units=tuple([*units, *[""] * width][:width]),
-        comments=any(_is_comment(line) for line in lines[first:]),
+        comments=any(is_comment(line) for line in lines[first:]),
     )
 
 
@@ -92,8 +82,8 @@ def _refuse_shifted(path: pathlib.Path, lines: Sequence[str], layout: Layout) ->
     names = layout.names
     if len(names) < 3 or not names[0].startswith("Unnamed"):
         return
-    first = _cells(lines[layout.first], layout.separator)[0]
-    rows = [r for r in (_cells(line, layout.separator) for line in lines[layout.first :]) if r]
+    first = cells_in(lines[layout.first], layout.separator)[0]
+    rows = [r for r in (cells_in(line, layout.separator) for line in lines[layout.first :]) if r]
     if any(mentions_time(name) for name in names[1:]) and is_time(first):
         problem = "perhaps the decimals stand after commas too"
     elif NUMBER.fullmatch(first) and not _counts(rows):
@@ -108,7 +98,7 @@ def _refuse_shifted(path: pathlib.Path, lines: Sequence[str], layout: Layout) ->
 
 def _decimals_alone(lines: Sequence[str], layout: Layout) -> bool:
     """Is a single column of numbers with decimal commas read as two?"""
-    rows = [r for r in (_cells(line, ",") for line in lines[layout.first :]) if r]
+    rows = [r for r in (cells_in(line, ",") for line in lines[layout.first :]) if r]
     if len(layout.names) != 2 or not all(re.fullmatch(r"[+-]?\d+", r[0]) for r in rows if r[0]):
         return False
     if layout.named:
@@ -127,32 +117,13 @@ def _counts(rows: Sequence[Sequence[str]]) -> bool:
     return all(after - before == 1 for before, after in itertools.pairwise(numbers))
 
 
-def _is_comment(line: str) -> bool:
-    return line.lstrip().startswith(COMMENTS)
-
-
-def _cells(line: str, separator: str) -> list[str]:
-    """The cells of a line; none of a comment."""
-    if not line.strip() or _is_comment(line):
-        return []
-    if separator == " " and '"' not in line:
-        return line.split()
-    try:
-        reader = csv.reader(
-            io.StringIO(line.strip(" ")), delimiter=separator, skipinitialspace=True
-        )
-        return [c.strip() for c in next(reader)]
-    except (csv.Error, StopIteration):
-        return []
-
-
 def _separator(lines: Sequence[str], decimal: str | None) -> str:
     """What cuts most lines into the same number of cells."""
     best, best_share = NO_SEPARATOR if decimal == "," else ",", 0.0
     for separator in SEPARATORS:
         if separator == decimal:
             continue
-        rows = [r for r in (_cells(line, separator) for line in lines) if r]
+        rows = [r for r in (cells_in(line, separator) for line in lines) if r]
         widths = Counter(len(r) for r in rows)
         width, count = widths.most_common(1)[0] if widths else (1, 0)
         # Spaces stand within dates and words as well: only where every row is cut into data.
@@ -201,74 +172,3 @@ def _numbers_columns(row: Sequence[str]) -> bool:
     names = row[1:] if not row[0] else row
     counted = [str(i) for i in range(len(names))]
     return list(names) == counted and (not row[0] or len(names) > 2) and len(names) > 0
-
-
-def _header(
-    lines: Sequence[str], rows: Sequence[Sequence[str]], first: int, width: int, separator: str
-) -> tuple[list[str] | None, list[str]]:
-    """Names and units above the first sample; None where there are no names."""
-    place = first - 1
-    while place >= 0 and not rows[place]:
-        if names := _commented_names(lines[place], separator, width):
-            return names, []
-        place -= 1
-    above: list[Sequence[str]] = []
-    while place >= 0 and len(above) < MOST_HEADER_ROWS:
-        if not _may_be_header(rows[place], width, nearest=not above):
-            break
-        above.insert(0, _fitted(rows[place], rows[first : first + 50], width))
-        place -= 1
-    return _names_and_units(above, rows[first]) if above else (None, [])
-
-
-def _may_be_header(row: Sequence[str], width: int, nearest: bool) -> bool:
-    # One less: a separator ends each row of samples, or the row numbers have no name.
-    if len(row) not in (width, width - 1) or not any(row):
-        return False
-    # Numbers are no names, except in the row that is nearest to the samples.
-    return nearest or not any(is_data(cell, strict=True) for cell in row if cell)
-
-
-def _fitted(row: Sequence[str], samples: Sequence[Sequence[str]], width: int) -> Sequence[str]:
-    """A header as wide as the samples."""
-    if len(row) == width:
-        return row
-    samples = [sample for sample in samples if len(sample) == width]
-    if not any(sample[-1] for sample in samples):
-        return [*row, ""]  # a separator ends each row of samples
-    if width > 2 and is_clock(samples[0][1]) and not is_clock(samples[0][0]):
-        return [row[0], "", *row[1:]]  # a space within the times separates too
-    return ["", *row]  # the row numbers, or the times, have no name
-
-
-def _names_and_units(
-    above: Sequence[Sequence[str]], sample: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Of several rows above the samples, which one has the names, and which the units."""
-    units = next((place for place in range(1, len(above)) if looks_like_units(above[place])), None)
-    if units is not None:
-        return list(above[units - 1]), [u.strip("[]() ") for u in above[units]]
-    times = [c for c, cell in enumerate(sample) if is_time(cell)]
-    for row in above:
-        if any(re.search(r"(?i)time|date|stamp|zeit|datum", row[c]) for c in times):
-            return list(row), []
-    return list(above[-1]), []
-
-
-def _commented_names(line: str, separator: str, width: int) -> list[str] | None:
-    """The names in a comment line, if it has as many cells as the samples."""
-    names = _cells(line.lstrip().lstrip("#%/! "), separator)
-    return (
-        names if len(names) == width and not any(is_data(n, strict=True) for n in names) else None
-    )
-
-
-def _unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Every column has a name of its own."""
-    used: dict[str, int] = {}
-    result = []
-    for place, name in enumerate(names):
-        name = name.strip() or f"Unnamed: {place}"
-        used[name] = used.get(name, -1) + 1
-        result.append(f"{name}.{used[name]}" if used[name] else name)
-    return tuple(result)

@@ -12,7 +12,8 @@ from lamina_detect._common import BadInput, first_line
 from lamina_detect.recordings._arrow import compute
 from lamina_detect.recordings._markers import MARKERS
 from lamina_detect.recordings._options import ReadOptions
-from lamina_detect.recordings._text._layout import COMMENTS, LINE_END, Layout
+from lamina_detect.recordings._text._layout import Layout
+from lamina_detect.recordings._text._lines import COMMENTS, LINE_END
 from lamina_detect.recordings._text._numbers import Cells, Mark, cells_of, mark_of
 
 # Bytes that Arrow parses together.
