@@ -17,7 +17,8 @@ help:
 	@echo "make test-all  the three backends, slow tests included: what CI runs"
 	@echo "make test-long what takes minutes each, on one backend, by hand"
 	@echo "make check     format, lint, types      make format   mend format and lint"
-	@echo "make bench     the benchmarks, or one: BENCH=codec; tables and JSON in out/bench"
+	@echo "make bench     the benchmarks, or one: BENCH=codec; tables and JSON in out/bench;"
+	@echo "               DATA=FOLDER: detection too, on 20 of the labelled series there"
 	@echo "make docs      the documentation site, in site/"
 	@echo "make pictures  the pictures that the README and the guides show"
 
@@ -71,13 +72,14 @@ format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# All scripts but those that need data from outside (benchmarks/detection). Each is a process, since
-# peers and backends do not share one.
-BENCH ?= $(filter-out _%,$(basename $(notdir $(wildcard benchmarks/*.py))))
+# All scripts; benchmarks/detection only where DATA names a folder of labelled series, and then a
+# sample of them. Each is a process, since peers and backends do not share one.
+BENCH ?= $(filter-out _%,$(basename $(notdir $(wildcard benchmarks/*.py)))) $(if $(DATA),detection)
 
 bench: .venv/torch .venv/jax
 	@for name in $(BENCH); do \
-	  echo "== $$name"; KERAS_BACKEND=$(BACKEND) $(RUN) -m benchmarks.$$name || exit 1; \
+	  echo "== $$name"; given=; test $$name != detection || given="$(DATA) --sample 20"; \
+	  KERAS_BACKEND=$(BACKEND) $(RUN) -m benchmarks.$$name $$given || exit 1; \
 	done
 
 docs: .venv/dev

@@ -144,7 +144,8 @@ def test_every_registered_class_is_exported_by_its_family():
 
 DOTTED = re.compile(r"\blamina(?:_[a-z]+)?(?:\.\w+)+")
 REGISTERED = re.compile(r"\blamina>\w+")
-FILES = (".json",)  # `lamina.json`, the note beside an exported step
+# `lamina.json`, the note beside an exported step; `lamina_detect.readers`, a group of entry points.
+FILES = (".json", ".readers")
 
 
 def strings_of(path):

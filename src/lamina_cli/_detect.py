@@ -13,12 +13,24 @@ from lamina_cli._backend import BackendOption, choose_backend
 
 def detect(
     recording: Annotated[
-        str | None, typer.Argument(help="A CSV file or a WFDB record; a demonstration without.")
+        str | None,
+        typer.Argument(help="A file, or - for CSV on standard input; a demonstration without."),
     ] = None,
     out: Annotated[str, typer.Option(help="Folder for the results.")] = "out",
     fit: Annotated[str | None, typer.Option(help="Learn from this recording instead.")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="CSV column; repeatable.")] = None,
-    rate: Annotated[float | None, typer.Option(help="CSV: samples per second.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", "--columns", help="Columns of signals: A,B or repeated."),
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Samples per second.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the times, or none.")] = None,
+    by: Annotated[str | None, typer.Option(help="Column that names each row's series.")] = None,
+    missing: Annotated[
+        list[str] | None, typer.Option(help="What means no measurement, or none; repeatable.")
+    ] = None,
+    resample: Annotated[str | None, typer.Option(help="Average to this step: 5min, 1s.")] = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal mark: . or ,")] = None,
+    dates: Annotated[str | None, typer.Option(help="Order in dates: dmy or mdy.")] = None,
     window: Annotated[int | None, typer.Option(help="Samples; found from the data.")] = None,
     shapes: Annotated[int, typer.Option(help="The most shapes in a lead's codebook.")] = 200,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -33,11 +45,12 @@ def detect(
     from lamina_detect import BadInput
     from lamina_detect import detect as job
 
+    reading = {"time": time, "by": by, "missing": missing or (), "resample": resample}
+    reading |= {"decimal": decimal, "dates": dates}
+    settings = {"window": window, "shapes": shapes, "seed": seed}
     try:
         with _progress() as progress:
-            run = job(
-                recording, out, fit, column, rate, progress, window=window, shapes=shapes, seed=seed
-            )
+            run = job(recording, out, fit, column, rate, progress, reading, **settings)
     except BadInput as error:
         typer.echo(f"lamina detect: {error}".replace("\n", " "), err=True)
         raise typer.Exit(2) from None
@@ -71,6 +84,7 @@ def summary(run: dict[str, Any], out: str) -> str:
         f"  window {run['settings']['window']} samples, "
         f"{_count(run['alarms'], 'alarm')} above {run['threshold']:.1f}",
     ]
+    lines += [f"  read:      {note}" for note in run["notes"]]
     names = {"gaps": "gap", "clipped": "clipped stretch", "flat": "flat stretch"}
     conditions = [_count(run[k], name) for k, name in names.items() if run[k]]
     if conditions:

@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from lamina_detect._common import BadInput, Scores
-from lamina_detect.recordings import Beats, Packing, Recording, read
+from lamina_detect.recordings import Beats, Packing, ReadOptions, Recording, read
 from lamina_detect.results import Event, find_events, find_threshold
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "Detector",
     "Event",
     "Packing",
+    "ReadOptions",
     "Recording",
     "Scores",
     "Watch",

@@ -4,7 +4,7 @@ import importlib.metadata
 import pathlib
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -41,6 +41,7 @@ def detect(
     columns: Sequence[str] | None = None,
     rate: float | None = None,
     progress: Progress | None = None,
+    reading: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Find what is unusual in a recording and write the results to a folder.
@@ -51,6 +52,7 @@ def detect(
         fit: Path of the recording to learn from; the same one by default.
         columns, rate: As in `read`.
         progress: Called with `(what, done, of)`.
+        reading: More arguments of `read`, by name.
         settings: Of the `Detector`.
 
     Returns:
@@ -62,8 +64,9 @@ def detect(
     if recording is None:
         recording, fit = (demo_path("TEST"), fit or demo_path("TRAIN"))
     report("reading", 0, 1)
-    scored = read(recording, columns, rate)
-    learned = read(fit, columns, rate) if fit else scored
+    options = reading or {}
+    scored = read(recording, columns, rate, **options)
+    learned = read(fit, columns, rate, **options) if fit else scored
     report("learning", 0, 1)
     detector = Detector(**settings).fit(learned)
     with atomic_write(folder / "scores.parquet") as path:
@@ -116,6 +119,7 @@ def _run_record(
         "samples": scored.length,
         "leads": list(scored.leads),
         "rate": scored.rate,
+        "notes": list(scored.notes),
         "settings": dict(detector.settings),
         "threshold": detector.threshold,
         "false_alarms_a_window": FALSE_ALARMS,

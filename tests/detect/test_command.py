@@ -46,6 +46,22 @@ def test_writes_what_it_says(series, tmp_path):
     assert result.stderr == ""
 
 
+def test_how_the_file_was_read_stands_in_the_results(tmp_path):
+    import pandas as pd
+
+    times = pd.date_range("2024-01-05", periods=3000, freq="1min", tz="Europe/Berlin")
+    rows = [f"{t.isoformat()};{v:.4f}" for t, v in zip(times, pulses(3000, odd=(20,)), strict=True)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["Zeit;Druck", *rows[:700], *rows[760:]]).replace(".", ","))
+    result = run(path, "--out", tmp_path / "out", "--shapes", 20, "--decimal", ",", "--json")
+    shown, gap = json.loads(result.stdout), "60 rows are missing: a gap of 1 h"
+    assert gap in shown["notes"] and shown["rate"] == pytest.approx(1 / 60)
+    assert gap in (tmp_path / "out" / "report.html").read_text()
+    assert shown["highest"][0]["time"].endswith("+01:00")
+    events = pd.read_csv(tmp_path / "out" / "events.csv")
+    assert events.time.str.endswith("+01:00").all()
+
+
 def test_version_needs_no_backend():
     code = (
         "import sys; from typer.testing import CliRunner; from lamina_cli._app import app\n"

@@ -262,7 +262,7 @@ def test_bad_arguments():
         Adversarial(generator, discriminator, taps="nowhere")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_reaches_all_modes_of_a_mixture(seed):
     keras.utils.set_random_seed(seed)

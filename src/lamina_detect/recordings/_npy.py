@@ -1,21 +1,17 @@
-"""NumPy arrays."""
+"""NumPy arrays, alone and in archives."""
 
-import math
 import pathlib
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from lamina_detect._common import BadInput, first_line
+from lamina_detect.recordings._array import from_samples, the_member
+from lamina_detect.recordings._options import ReadOptions
 from lamina_detect.recordings._recording import Recording
 
-# Samples that are looked at together: memory does not grow with the file.
-PIECE = 1 << 20
-# More is an array whose time is not the first axis.
-MOST_LEADS = 1000
 
-
-def read_npy(path: pathlib.Path, columns: Sequence[str] | None, rate: float | None) -> Recording:
+def read_npy(path: pathlib.Path, options: ReadOptions) -> Recording:
     """The recording in a `.npy` file, `(length,)` or `(length, leads)`; read as it is needed."""
     try:
         array = np.lib.format.open_memmap(path, mode="r")
@@ -23,24 +19,28 @@ def read_npy(path: pathlib.Path, columns: Sequence[str] | None, rate: float | No
         raise BadInput(f"{path}: cannot be read: {first_line(error)}") from None
     except Exception as error:  # NumPy parses the header as Python: any of many kinds
         raise BadInput(f"{path}: not a NumPy array: {first_line(error)}") from None
-    if array.dtype.kind not in "iuf" or array.ndim not in (1, 2) or 0 in array.shape:
-        raise BadInput(
-            f"{path}: must hold numbers (length,) or (length, leads); it holds {array.dtype} "
-            f"{array.shape}"
+    return from_samples(path, array, path.stem, options)
+
+
+def read_npz(path: pathlib.Path, options: ReadOptions) -> Recording:
+    """The array in a `.npz` file, or the one that `FILE:KEY` names."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            name = the_member(path, {k: _shape(archive, k) for k in archive.files}, options)
+            array = archive[name]
+    except BadInput:
+        raise
+    except Exception as error:  # damaged archives and headers fail in many ways
+        raise BadInput(f"{path}: not a NumPy archive: {first_line(error)}") from None
+    return from_samples(path, array, path.stem, options)
+
+
+def _shape(archive: Any, key: str) -> tuple[int, ...]:
+    """The shape of an array that could be a recording; () of any other."""
+    with archive.zip.open(f"{key}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        reader = {(1, 0): np.lib.format.read_array_header_1_0}.get(
+            version, np.lib.format.read_array_header_2_0
         )
-    if math.prod(array.shape[1:]) > MOST_LEADS:
-        raise BadInput(f"{path}: {array.shape[1]} leads; time is the first axis")
-    _check_finite(path, array)
-    return Recording.from_array(array, rate=rate, name=path.stem)
-
-
-def _check_finite(path: pathlib.Path, array: np.ndarray) -> None:
-    if array.dtype.kind != "f":
-        return
-    for start in range(0, len(array), PIECE):
-        infinite = np.isinf(array[start : start + PIECE])
-        if infinite.any():
-            row = start + int(np.argwhere(infinite)[0][0])
-            raise BadInput(
-                f"{path}: infinite at sample {row}; write NaN where there is no measurement"
-            )
+        shape, _, dtype = reader(file)
+    return shape if dtype.kind in "iuf" else ()

@@ -49,6 +49,7 @@ class Recording:
         labels: `(length,)` True where the file marks an anomaly, if it does.
         frames: With `packing`: `frames(start, stop)` gives the bytes as they are stored, frames
             `(n, frame_bytes)`, counted in frames.
+        notes: What people should know about how the file was read, a sentence each.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Recording:
     beats: Beats | None = None
     labels: np.ndarray | None = None
     frames: Read | None = None
+    notes: Sequence[str] = ()
 
     @classmethod
     def from_array(

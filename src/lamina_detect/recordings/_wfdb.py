@@ -3,12 +3,13 @@
 import itertools
 import pathlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from lamina_detect._common import BadInput
+from lamina_detect.recordings._options import ReadOptions
 from lamina_detect.recordings._recording import Beats, Recording
 from lamina_detect.recordings._wfdb_files import DIFFERENCES, DifferencesFile, SignalFile
 
@@ -26,10 +27,7 @@ def is_wfdb(path: pathlib.Path) -> bool:
 
 
 def read_wfdb(
-    path: pathlib.Path,
-    columns: Sequence[str] | None = None,
-    rate: float | None = None,
-    piece: int = PIECE,
+    path: pathlib.Path, options: ReadOptions | None = None, piece: int = PIECE
 ) -> Recording:
     """The WFDB record at `path`, with or without ending; see `read`."""
     record = path.with_suffix("")

@@ -111,9 +111,10 @@ class RunningMean(Plain):
         self.mean = self.add_weight(shape=(s[-1],), initializer="zeros", trainable=False)
 
     def call(self, x):
-        kept = ops.cast(self.mean, x.dtype)
+        # Before the assignment: on PyTorch it writes into the tensor that `cast` may have returned.
+        y = x - ops.cast(self.mean, x.dtype)
         self.mean.assign(0.9 * self.mean + 0.1 * ops.cast(ops.mean(x, 0), self.mean.dtype))
-        return x - kept
+        return y
 
 
 @good(rnd(2, 3), {"stateful": "always", "fixed_batch": True})

@@ -1,0 +1,109 @@
+"""Alarms of a score, and how many of them are right."""
+
+import dataclasses
+
+import numpy as np
+
+from benchmarks.detection._metrics import stretches
+from lamina_detect import Scores, find_events, find_threshold
+
+# The rule by which every method's -log p is judged alike: false alarms per window, a floor that no
+# quiet baseline reaches, and the windows within which two peaks are one alarm.
+RATE, FLOOR, JOINED = 0.01, 3.0, 4.0
+TAIL = 0.1
+
+Alarm = tuple[int, int]
+"""First and last peak."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """Of one series. `windows`: of the unlabelled samples, in the peers' windows."""
+
+    alarms: int
+    false: int
+    windows: float
+    found: int
+    events: int
+
+
+def by_rate(score: np.ndarray, window: int, train: int, highest: bool = False) -> list[Alarm]:
+    """Alarms above the threshold that the tail of a -log p gives for `RATE`, after `train`.
+
+    `highest`: the highest peak is always an alarm if it reaches the floor. That assumes an event.
+    """
+    threshold, score = _threshold(block_maxima(score, window), RATE), score[train:]
+    if highest:
+        threshold = min(threshold, float(score.max()))
+    threshold = max(FLOOR, threshold)
+    return joined(score, peaks(score, window, threshold), window, threshold)
+
+
+def by_rate_or_highest(score: np.ndarray, window: int, train: int) -> list[Alarm]:
+    return by_rate(score, window, train, highest=True)
+
+
+def by_lamina(score: np.ndarray, window: int, train: int) -> list[Alarm]:
+    """The product's own: `find_threshold` and the alarms of `find_events`."""
+    threshold = find_threshold(score, window)
+    nothing = np.arange(len(score), dtype="float32")[:, None]  # no gap, nothing flat
+    events = find_events(Scores(np.c_[score, score], nothing, ("score",)), window, threshold)
+    alarms = [e.peak - train for e in events if e.kind == "anomaly" and e.alarm]
+    return sorted((place, place) for place in alarms if place >= 0)
+
+
+def block_maxima(score: np.ndarray, window: int) -> np.ndarray:
+    count = len(score) // window
+    return score[: count * window].reshape(count, window).max(1)
+
+
+def _threshold(heights: np.ndarray, rate: float) -> float:
+    """An exponential tail from the median and the 90th percentile; what lies above it is left out
+    and the tail is read again, until nothing is added."""
+    threshold, higher = -np.inf, float(np.median(heights))
+    while higher > threshold:
+        threshold = higher
+        middle, high = np.quantile(heights[heights <= threshold], [0.5, 1 - TAIL])
+        higher = high + (high - middle) / np.log(0.5 / TAIL) * np.log(TAIL / rate)
+    return float(threshold)
+
+
+def peaks(score: np.ndarray, window: int, threshold: float) -> list[int]:
+    """Places of peaks from `threshold` on, a window apart, the higher ones first."""
+    count = -(-len(score) // window)
+    blocks = np.pad(score, (0, count * window - len(score)), constant_values=-np.inf)
+    places = blocks.reshape(count, window).argmax(1) + np.arange(count) * window
+    chosen: dict[int, int] = {}
+    for block in np.argsort(-score[places], kind="stable"):
+        place = int(places[block])
+        if score[place] < threshold:
+            break
+        beside = (chosen.get(block - 1, place - window), chosen.get(block + 1, place + window))
+        if all(abs(place - other) >= window for other in beside):
+            chosen[block] = place
+    return sorted(chosen.values())
+
+
+def joined(score: np.ndarray, found: list[int], window: int, threshold: float) -> list[Alarm]:
+    """Peaks near each other, or with nothing below half of the threshold between them, are one."""
+    low = np.r_[0, np.cumsum(score < threshold / 2)]
+    alarms: list[Alarm] = []
+    for place in found:
+        if alarms:
+            first, last = alarms[-1]
+            if place - last <= JOINED * window or low[place] == low[last]:
+                alarms[-1] = (first, place)
+                continue
+        alarms.append((place, place))
+    return alarms
+
+
+def judged(alarms: list[Alarm], y: np.ndarray, window: int) -> Count:
+    """An alarm is right within half a window of a labelled stretch."""
+    events, near = stretches(y), window // 2
+    found, false = set(), 0
+    for first, last in alarms:
+        hit = {i for i, (a, b) in enumerate(events) if a - near <= last and b + near >= first}
+        found |= hit
+        false += not hit
+    return Count(len(alarms), false, float((~y).sum() / window), len(found), len(events))

@@ -1,0 +1,65 @@
+"""What readers of arrays share: which one is meant, and that it can be a recording."""
+
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lamina_detect._common import BadInput
+from lamina_detect.recordings._options import ReadOptions
+from lamina_detect.recordings._recording import Recording
+
+# Samples that are looked at together: memory does not grow with the file.
+PIECE = 1 << 20
+# More is an array whose time is not the first axis.
+MOST_LEADS = 1000
+
+
+def the_member(
+    path: pathlib.Path, shapes: Mapping[str, tuple[int, ...]], options: ReadOptions
+) -> str:
+    """The member that the user named; or the only one that could be a recording."""
+    could = [name for name, shape in shapes.items() if 1 <= len(shape) <= 2 and max(shape) > 1]
+    listed = ", ".join(could[:20]) or "none that holds numbers"
+    if options.member is None:
+        if len(could) == 1:
+            return could[0]
+        raise BadInput(f"{path}: holds {len(could)} arrays: {listed}; name one: {path.name}:NAME")
+    name = options.member.strip("/")
+    found = next((known for known in shapes if known.strip("/") == name), None)
+    if found is None:
+        raise BadInput(f"{path}: no array {options.member!r}; it has {listed}")
+    return found
+
+
+def from_samples(
+    path: pathlib.Path, array: Any, name: str, options: ReadOptions, **more: Any
+) -> Recording:
+    """A recording of an array `(length,)` or `(length, leads)`, which is read as it is needed."""
+    if array.dtype.kind not in "iuf" or array.ndim not in (1, 2) or 0 in array.shape:
+        raise BadInput(
+            f"{path}: must hold numbers (length,) or (length, leads); it holds {array.dtype} "
+            f"{array.shape}"
+        )
+    if math.prod(array.shape[1:]) > MOST_LEADS:
+        raise BadInput(f"{path}: {array.shape[1]} leads; time is the first axis")
+    if len(array) < 2:
+        raise BadInput(f"{path}: holds {len(array)} sample; a recording has at least two")
+    _check_finite(path, array)
+    if "rate" not in more:
+        more["rate"] = options.rate
+    return Recording.from_array(array, name=name, **more)
+
+
+def _check_finite(path: pathlib.Path, array: Any) -> None:
+    if array.dtype.kind != "f":
+        return
+    for start in range(0, len(array), PIECE):
+        infinite = np.isinf(array[start : start + PIECE])
+        if infinite.any():
+            row = start + int(np.argwhere(infinite)[0][0])
+            raise BadInput(
+                f"{path}: infinite at sample {row}; write NaN where there is no measurement"
+            )
