@@ -72,11 +72,10 @@ def build_density_scorer(front: keras.Model, settings: Mapping[str, Any]) -> ker
     return keras.Model(x, [causal, retrospective], name="scorer")
 
 
-def build_scorer(settings: Mapping[str, Any]) -> tuple[keras.Model, keras.Model]:
+def build_scorer(settings: Mapping[str, Any]) -> keras.Model:
     """Several experts: samples `(batch, time, leads)` to two scores `(batch, time, leads + 1)`.
 
-    Also the same model with, after the scores, each expert's two tail probabilities
-    `(batch, time, experts * leads)`.
+    The causal one, and the mean over the windows that hold a sample, `delay` samples later.
     """
     window, leads = settings["window"], len(settings["leads"])
     half, density_window = settings["half"], settings["density_window"]
@@ -114,8 +113,14 @@ def build_scorer(settings: Mapping[str, Any]) -> tuple[keras.Model, keras.Model]
     retrospective = LeadScores(name="retrospective")(
         [ExpertMean(weights, name="mean")(later), _late(gates["sample"], window, 1)]
     )
-    scorer = keras.Model(x, [scores, retrospective], name="scorer")
-    return scorer, keras.Model(x, [scores, retrospective, causal, later], name="with_parts")
+    return keras.Model(x, [scores, retrospective], name="scorer")
+
+
+def with_parts(scorer: keras.Model) -> keras.Model:
+    """A scorer of `build_scorer` that gives after its scores those of each expert, both ways
+    `(batch, time, experts * leads)`."""
+    tails = [scorer.get_layer(name).output for name in ("causal_tails", "tails")]
+    return keras.Model(scorer.inputs, [*scorer.outputs, *tails], name="with_parts")
 
 
 def _raw_scores(standard: Tensor, settings: Mapping[str, Any]) -> list[Tensor]:
@@ -209,7 +214,9 @@ def assign_experts(scorer: keras.Model, learned: Sequence[Learned]) -> None:
             _columns(own.whitening.directions, lags),
             _columns(own.whitening.mean[:, None], lags),
             _columns(own.density.directions, lags),
-            _columns(np.full((len(own.density.directions), 1), len(own.density.directions) ** -0.5), lags),
+            _columns(
+                np.full((len(own.density.directions), 1), len(own.density.directions) ** -0.5), lags
+            ),
         ]
         products.kernel.assign(np.concatenate(blocks, 1)[:, None])
         long, half, short = lags, len(own.whitening.mean), len(own.density.directions)

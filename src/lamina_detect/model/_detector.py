@@ -20,6 +20,7 @@ from lamina_detect.model._build import (
     build_model,
     build_scorer,
     scorer_of,
+    with_parts,
 )
 from lamina_detect.model._experts import Learned, learn_experts
 from lamina_detect.model._score_gate import ScoreGate
@@ -151,7 +152,7 @@ class Detector:
         scale: _fit.Scale,
         settings: dict[str, Any],
     ) -> keras.Model:
-        scorer, with_parts = build_scorer(settings)
+        scorer = build_scorer(settings)
         centre, spread = self._assign_scale(scorer, pieces, scale)
         standard = [((piece - centre) / spread).astype("float32") for piece in pieces]
         signals = _fit.signals_of(recording, standard, settings)
@@ -159,7 +160,7 @@ class Detector:
         self.codebooks = [own.density for own in self.experts]
         assign_experts(scorer, self.experts)
         # The tails are learned from what the experts give; the compiled model then scores.
-        self._compiled = {BLOCK: lamina.Stream(with_parts, jit_compile=True)}
+        self._compiled = {BLOCK: lamina.Stream(with_parts(scorer), jit_compile=True)}
         used = list(range(len(settings["leads"])))
         stream = ScoreStream(
             self._compiled[BLOCK], BLOCK, settings["window"] - 1, (used, len(used))
@@ -217,7 +218,7 @@ class Detector:
         return settings | {
             "components": min(self.components, lags["density_window"] - 2),
             "directions": min(_fit.DIRECTIONS, lags["half"] - 1),
-            "nearest": min(self.shapes, _fit.CODEBOOK_VALUES // lags["window"]),
+            "nearest": min(_fit.MORE_SHAPES * self.shapes, _fit.CODEBOOK_VALUES // lags["window"]),
         }
 
     def score(
@@ -258,8 +259,12 @@ class Detector:
             known.append((late, pushed.retrospective))
             if start + len(x) == recording.length:
                 known.append((pushed.retrospective[:0], stream.finish()))
-            samples, causal = (np.concatenate(pair) if len(pair[0]) else pair[1] for pair in known[:2])
-            late = np.concatenate([part for pair in known[2:] for part in pair if len(part)] or [pushed.retrospective])
+            samples, causal = (
+                np.concatenate(pair) if len(pair[0]) else pair[1] for pair in known[:2]
+            )
+            late = np.concatenate(
+                [part for pair in known[2:] for part in pair if len(part)] or [pushed.retrospective]
+            )
             count = len(late)
             yield samples[:count], causal[:count], late
             samples, causal, late = samples[count:], causal[count:], late[:0]
@@ -278,6 +283,25 @@ class Detector:
         used = known.get("used", list(range(len(known["leads"]))))
         leads = len(used) + len(known.get("left_out", ()))
         return ScoreStream(self._compiled[block], block, self.delay, (used, leads))
+
+    def explain(self, recording: Recording | np.ndarray, sample: int) -> tuple[str, str, int]:
+        """`(expert, lead, shape)`: which expert found a sample most unusual, in which lead, and the
+        number of the usual shape that is nearest there; -1 where it is not known."""
+        recording, known = _as_recording(recording), self.settings
+        window = known["window"]
+        start, stop = max(0, sample - window - 1), min(recording.length, sample + window)
+        x = recording.read(start, stop)
+        stream = self.stream(BLOCK)
+        if known["format"] == 1 or len(known["experts"]) == 1:
+            values = stream.push(x[None]).causal[sample - start, :-1]
+            expert, lead = "density", int(np.nan_to_num(values).argmax())
+        else:
+            stream.parts(x)
+            late = stream.parts(np.full((stream.delay, stream.leads), np.nan, "float32"))[3]
+            weights = np.repeat(list(EXPERTS.values()), len(known["leads"]))
+            best = int(np.nan_to_num(late[sample - start] * weights).argmax())
+            expert, lead = list(EXPERTS)[best // len(known["leads"])], best % len(known["leads"])
+        return expert, known["leads"][lead], -1
 
     def export(self, path: str | os.PathLike[str], format: str = "litert") -> None:
         """Write the causal score as one file for `lamina_edge`, which needs no Keras.

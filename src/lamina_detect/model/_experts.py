@@ -83,7 +83,11 @@ def learn_experts(signal: Signal, settings: Mapping[str, Any]) -> Learned:
     short, at = signal.windows(settings["density_window"], every, DENSITY_FROM)
     density = learn_shapes(short, settings["components"], settings["shapes"], rng, at // every)
     return Learned(
-        raw, centred, learn_whitening(half, settings["directions"]), density, *_power(signal, window)
+        raw,
+        centred,
+        learn_whitening(half, settings["directions"]),
+        density,
+        *_power(signal, window),
     )
 
 

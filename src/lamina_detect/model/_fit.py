@@ -25,9 +25,11 @@ MIN_WINDOW, WINDOWS_PER_RECORDING = 8, 6
 # Below this a period is a few samples, and from so many periods on the shapes of a rhythm are known
 # well enough for the density alone (docs/detection.md).
 MIN_RHYTHM_PERIOD, RHYTHM_PERIODS = 16, 1000
-# A window of more lags than this is looked at in means of several samples, and the codebooks hold
-# at most so many values each: what two cores can do .4 million times a second.
-MOST_LAGS, CODEBOOK_VALUES = 192, 16_000
+# A window of more lags than this is looked at in means of several samples, and a codebook of whole
+# windows holds at most so many values: what two cores can do half a million times a second.
+MOST_LAGS, CODEBOOK_VALUES = 192, 32_000
+# Whole windows need more shapes than their leading coordinates.
+MORE_SHAPES = 2
 # Leading directions of the windows whose variance is learned one by one.
 DIRECTIONS = 32
 # The extreme value for a tenth of a period (at least 4 samples) is the amplifier's rail, not a

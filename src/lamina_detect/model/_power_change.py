@@ -1,7 +1,5 @@
 """How far the power of what is fast is from its usual one."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops

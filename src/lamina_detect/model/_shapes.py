@@ -112,9 +112,7 @@ def visited(came: np.ndarray, members: np.ndarray) -> np.ndarray:
     return kept if kept.any() else members > 0
 
 
-def kmeans(
-    z: np.ndarray, count: int, rng: np.random.Generator, passes: int = PASSES
-) -> np.ndarray:
+def kmeans(z: np.ndarray, count: int, rng: np.random.Generator, passes: int = PASSES) -> np.ndarray:
     """Lloyd's algorithm from a k-means++ start."""
     centres = _spread_start(z, count, rng)
     for _ in range(passes):

@@ -1,7 +1,5 @@
 """How rare a value is among those that were learned."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
@@ -14,6 +12,8 @@ KNOTS = 64
 # Of what was learned, this part is the tail: beyond it, an exponential one. Chosen among .8 to .99
 # on two thirds of the known series, where it matters little (docs/detection.md).
 TAIL = 0.02
+# The width of the last piece: infinity could become NaN.
+ENDLESS = float(np.finfo("float32").max)
 
 
 @keras.saving.register_keras_serializable(package="lamina_detect")
@@ -36,7 +36,7 @@ class TailProbability(Stateless):
         self.slope = self.add_weight(name="slope", shape=shape, trainable=False)
         tables = [np.zeros((3, KNOTS + 2)) for _ in range(shape[0])]
         for table in tables:
-            table[1:, 0] = np.inf, 1
+            table[1:, 0] = ENDLESS, 1
         self._assign(np.stack(tables, 1))
 
     def assign(self, history: np.ndarray) -> None:
@@ -48,8 +48,11 @@ class TailProbability(Stateless):
             weight.assign(values)
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        beyond = ops.minimum(ops.relu(inputs[..., None] - self.knot), self.width)
-        return ops.sum(beyond * self.slope, -1)
+        # An edge runtime's minimum may take NaN for a number.
+        absent = ops.isnan(inputs)
+        x = ops.where(absent, ops.zeros_like(inputs), inputs)
+        beyond = ops.minimum(ops.relu(x[..., None] - self.knot), self.width)
+        return ops.where(absent, float("nan"), ops.sum(beyond * self.slope, -1))
 
 
 def tail_table(values: np.ndarray) -> np.ndarray:
@@ -73,7 +76,7 @@ def tail_table(values: np.ndarray) -> np.ndarray:
         heights = np.append(heights, -np.log(TAIL) + excess[0] / scale)
     table = np.zeros((3, KNOTS + 2))
     table[0, : len(knots)] = knots
-    table[1, : len(knots)] = [*np.diff(knots), np.inf]
+    table[1, : len(knots)] = [*np.diff(knots), ENDLESS]
     rise = np.diff(heights) / np.maximum(np.diff(knots), 1e-30)
     table[2, : len(knots)] = [*rise, 1 / scale]
     return table
