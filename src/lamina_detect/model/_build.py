@@ -138,9 +138,12 @@ def _raw_scores(standard: Tensor, settings: Mapping[str, Any]) -> list[Tensor]:
     nearest, variance, coordinates, energies = [], [], [], []
     for lead in range(leads):
         own = smooth[..., lead : lead + 1] if leads > 1 else smooth
-        dense = dict(use_bias=False, trainable=False)
-        products = lamina.LagDense(units, lags, name=f"products_{lead}", **dense)(own)
-        energy = lamina.LagDense(3, lags, name=f"energies_{lead}", **dense)(ops.square(own))
+        products = lamina.LagDense(
+            units, lags, use_bias=False, trainable=False, name=f"products_{lead}"
+        )(own)
+        energy = lamina.LagDense(3, lags, use_bias=False, trainable=False, name=f"energies_{lead}")(
+            ops.square(own)
+        )
         a, b = 2 * shapes + 1, 2 * shapes + directions + 2
         nearest.append(
             NearestShape(shapes, name=f"nearest_{lead}")([products[..., :a], energy[..., :1]])

@@ -251,23 +251,19 @@ class Detector:
         recording = _as_recording(recording)
         self._check_fits(recording)
         stream = self.stream(block)
-        samples = causal = late = np.zeros((0, 0), "float32")
+        # What waits for its retrospective score.
+        samples = np.zeros((0, len(stream.used)), "float32")
+        causal = np.zeros((0, len(stream.used) + 1), "float32")
         for start in range(0, recording.length, block):
             x = recording.read(start, min(start + block, recording.length))
-            pushed = stream.push(x[None])
-            known = [(samples, x[:, stream.used]), (causal, pushed.causal)]
-            known.append((late, pushed.retrospective))
+            new, late = stream.push(x[None])
             if start + len(x) == recording.length:
-                known.append((pushed.retrospective[:0], stream.finish()))
-            samples, causal = (
-                np.concatenate(pair) if len(pair[0]) else pair[1] for pair in known[:2]
-            )
-            late = np.concatenate(
-                [part for pair in known[2:] for part in pair if len(part)] or [pushed.retrospective]
-            )
+                late = np.concatenate([late, stream.finish()])
+            samples = np.concatenate([samples, x[:, stream.used]])
+            causal = np.concatenate([causal, new])
             count = len(late)
             yield samples[:count], causal[:count], late
-            samples, causal, late = samples[count:], causal[count:], late[:0]
+            samples, causal = samples[count:], causal[count:]
             if progress:
                 progress(start + len(x), recording.length)
 

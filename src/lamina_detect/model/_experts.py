@@ -61,7 +61,7 @@ class Signal:
 
 @dataclasses.dataclass(frozen=True)
 class Learned:
-    """Of one lead: shapes `(count, lags)` as they are and without mean, and what the others know."""
+    """Of one lead: shapes `(count, lags)`, as they are and without mean, and the rest."""
 
     raw: np.ndarray
     centred: np.ndarray

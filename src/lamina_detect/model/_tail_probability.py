@@ -30,11 +30,12 @@ class TailProbability(Stateless):
     """
 
     def build(self, input_shape: Shape) -> None:
-        shape = (input_shape[-1], KNOTS + 2)
+        features: Any = input_shape[-1]
+        shape = (features, KNOTS + 2)
         self.knot = self.add_weight(name="knot", shape=shape, trainable=False)
         self.width = self.add_weight(name="width", shape=shape, trainable=False)
         self.slope = self.add_weight(name="slope", shape=shape, trainable=False)
-        tables = [np.zeros((3, KNOTS + 2)) for _ in range(shape[0])]
+        tables = [np.zeros((3, KNOTS + 2)) for _ in range(features)]
         for table in tables:
             table[1:, 0] = ENDLESS, 1
         self._assign(np.stack(tables, 1))

@@ -101,7 +101,8 @@ def tail_of(maxima: BlockMaxima, rate: float = FALSE_ALARMS) -> Tail:
     while higher > threshold:
         threshold = higher
         usual = heights[heights <= threshold]
-        tail = Tail(*(float(q) for q in np.quantile(usual, [0.5, 1 - TAIL])), len(heights))
+        middle, high = np.quantile(usual, [0.5, 1 - TAIL]).tolist()
+        tail = Tail(middle, high, len(heights))
         higher = tail.exceeded(rate)
     return tail
 

@@ -113,7 +113,7 @@ def overview(view: View, anomalies: Sequence[Event], threshold: float | None) ->
 
 
 def draw_overview(
-    view: View, anomalies: Sequence[Event], threshold: float
+    view: View, anomalies: Sequence[Event], threshold: float | None
 ) -> "matplotlib.figure.Figure":
     """Every lead's range and the score's maximum over the whole recording."""
     recording, summary = view.recording, view.summary
