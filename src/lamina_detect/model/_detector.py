@@ -218,7 +218,9 @@ class Detector:
         return settings | {
             "components": min(self.components, lags["density_window"] - 2),
             "directions": min(_fit.DIRECTIONS, lags["half"] - 1),
-            "nearest": min(_fit.MORE_SHAPES * self.shapes, _fit.CODEBOOK_VALUES // lags["window"]),
+            "nearest": min(
+                round(_fit.MORE_SHAPES * self.shapes), _fit.CODEBOOK_VALUES // lags["window"]
+            ),
         }
 
     def score(
@@ -292,8 +294,8 @@ class Detector:
             values = stream.push(x[None]).causal[sample - start, :-1]
             expert, lead = "density", int(np.nan_to_num(values).argmax())
         else:
-            stream.parts(x)
-            late = stream.parts(np.full((stream.delay, stream.leads), np.nan, "float32"))[3]
+            gap = np.full((stream.delay, stream.leads), np.nan, "float32")
+            late = np.concatenate([stream.parts(part)[3] for part in (x, gap)])
             weights = np.repeat(list(EXPERTS.values()), len(known["leads"]))
             best = int(np.nan_to_num(late[sample - start] * weights).argmax())
             expert, lead = list(EXPERTS)[best // len(known["leads"])], best % len(known["leads"])

@@ -27,9 +27,9 @@ MIN_WINDOW, WINDOWS_PER_RECORDING = 8, 6
 MIN_RHYTHM_PERIOD, RHYTHM_PERIODS = 16, 1000
 # A window of more lags than this is looked at in means of several samples, and a codebook of whole
 # windows holds at most so many values: what two cores can do half a million times a second.
-MOST_LAGS, CODEBOOK_VALUES = 192, 32_000
+MOST_LAGS, CODEBOOK_VALUES = 192, 64_000
 # Whole windows need more shapes than their leading coordinates.
-MORE_SHAPES = 2
+MORE_SHAPES = 2.5
 # Leading directions of the windows whose variance is learned one by one.
 DIRECTIONS = 32
 # The extreme value for a tenth of a period (at least 4 samples) is the amplifier's rail, not a

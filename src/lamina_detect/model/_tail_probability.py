@@ -1,5 +1,7 @@
 """How rare a value is among those that were learned."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
