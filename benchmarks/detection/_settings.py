@@ -35,7 +35,7 @@ def with_codebooks(**fields: Callable[[np.ndarray], np.ndarray]) -> Change:
             )
             for book in detector.codebooks
         ]
-        assign_codebooks(detector.scorer, detector.codebooks, detector.settings["level"])
+        assign_codebooks(detector.scorer, detector.codebooks)
 
     return change
 
