@@ -9,6 +9,7 @@ from lamina_detect.model._detector import BLOCK, Detector
 from lamina_detect.model._score_gate import ScoreGate, Standardise
 from lamina_detect.model._score_stream import Pushed, ScoreStream
 from lamina_detect.model._shapes import Shapes
+from lamina_detect.model._tail_probability import tail_table
 
 __all__ = [
     "BLOCK",
@@ -21,4 +22,5 @@ __all__ = [
     "Shapes",
     "Standardise",
     "assign_codebooks",
+    "tail_table",
 ]
