@@ -132,8 +132,8 @@ def _explained(detector: Detector, recording: Recording, events: Sequence[Event]
     explained = []
     for number, event in enumerate(events):
         if event.kind == "anomaly" and number < EXPLAINED:
-            expert, lead, shape = detector.explain(recording, event.peak)
-            event = dataclasses.replace(event, expert=expert, lead=lead, shape=shape)
+            expert, lead = detector.explain(recording, event.peak)
+            event = dataclasses.replace(event, expert=expert, lead=lead)
         explained.append(event)
     return explained
 

@@ -177,7 +177,7 @@ def test_a_constant_lead_is_left_out_by_name():
 def test_a_score_is_explained(fitted):
     detector, x = fitted
     peak = int(np.nanargmax(detector.score(x).together))
-    expert, lead, _ = detector.explain(x, peak)
+    expert, lead = detector.explain(x, peak)
     assert expert in detector.settings["experts"] and lead == "lead0"
     for sample in (0, len(x) - 1):
         assert detector.explain(x, sample)[0] in detector.settings["experts"]

@@ -282,9 +282,8 @@ class Detector:
         leads = len(used) + len(known.get("left_out", ()))
         return ScoreStream(self._compiled[block], block, self.delay, (used, leads))
 
-    def explain(self, recording: Recording | np.ndarray, sample: int) -> tuple[str, str, int]:
-        """`(expert, lead, shape)`: which expert found a sample most unusual, in which lead, and the
-        number of the usual shape that is nearest there; -1 where it is not known."""
+    def explain(self, recording: Recording | np.ndarray, sample: int) -> tuple[str, str]:
+        """`(expert, lead)`: which expert found a sample most unusual, and in which lead."""
         recording, known = _as_recording(recording), self.settings
         window = known["window"]
         start, stop = max(0, sample - window - 1), min(recording.length, sample + window)
@@ -299,7 +298,7 @@ class Detector:
             weights = np.repeat(list(EXPERTS.values()), len(known["leads"]))
             best = int(np.nan_to_num(late[sample - start] * weights).argmax())
             expert, lead = list(EXPERTS)[best // len(known["leads"])], best % len(known["leads"])
-        return expert, known["leads"][lead], -1
+        return expert, known["leads"][lead]
 
     def export(self, path: str | os.PathLike[str], format: str = "litert") -> None:
         """Write the causal score as one file for `lamina_edge`, which needs no Keras.

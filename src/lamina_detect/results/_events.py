@@ -29,8 +29,7 @@ TAIL = 0.1
 class Event:
     """`start` to `end` (exclusive), in samples. `kind`: anomaly, gap, clipped or flat.
 
-    `one_in`: one window in so many scores as high. `expert`: which one found it most unusual;
-    `shape`: the number of the nearest usual shape, -1 where it is not known.
+    `one_in`: one window in so many scores as high. `expert`: which one found it most unusual.
     """
 
     start: int
@@ -42,7 +41,6 @@ class Event:
     alarm: bool = False
     one_in: float = float("nan")
     expert: str = ""
-    shape: int = -1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -112,7 +112,6 @@ def write_events(folder: pathlib.Path, recording: Recording, events: Sequence[Ev
             row["score"] = f"{event.score:.6g}"
             row["alarm"] = int(event.alarm)
             row["one_in"] = f"{event.one_in:.3g}"
-            row["shape"] = event.shape if event.shape >= 0 else ""
             writer.writerow([*row.values(), time_of(recording, event.peak)])
 
 
