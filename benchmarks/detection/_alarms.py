@@ -47,7 +47,8 @@ def by_lamina(score: np.ndarray, window: int, train: int) -> list[Alarm]:
     """The product's own: `find_threshold` and the alarms of `find_events`."""
     threshold = find_threshold(score, window)
     nothing = np.arange(len(score), dtype="float32")[:, None]  # no gap, nothing flat
-    events = find_events(Scores(np.c_[score, score], nothing, ("score",)), window, threshold)
+    both = np.c_[score, score]
+    events = find_events(Scores(both, nothing, ("score",), both), window, threshold)
     alarms = [e.peak - train for e in events if e.kind == "anomaly" and e.alarm]
     return sorted((place, place) for place in alarms if place >= 0)
 

@@ -56,9 +56,9 @@ def first(recording: Recording, length: int) -> Recording:
 
 
 def lamina_score(learn: Recording, score: Recording, **settings: object) -> tuple[np.ndarray, int]:
-    """`(score of all leads together, window)` of a detector that is fitted on `learn`."""
+    """`(causal score of all leads, window)` of a detector that is fitted on `learn`."""
     detector = Detector(**settings).fit(learn)
-    return detector.score(score).together, detector.settings["window"]
+    return detector.score(score).causal, detector.settings["window"]
 
 
 @dataclasses.dataclass(frozen=True)

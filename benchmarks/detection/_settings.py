@@ -35,7 +35,7 @@ def with_codebooks(**fields: Callable[[np.ndarray], np.ndarray]) -> Change:
             )
             for book in detector.codebooks
         ]
-        assign_codebooks(detector.scorer, detector.codebooks, detector.settings["level"])
+        assign_codebooks(detector.scorer, detector.codebooks)
 
     return change
 
@@ -102,7 +102,7 @@ def ablated(name: str, learn: Recording, score: Recording) -> Quality:
         detector = Detector(**variant.settings).fit(learn)
     if variant.change:
         variant.change(detector, learn)
-    return quality(detector.score(score).together, score)
+    return quality(detector.score(score).causal, score)
 
 
 def grid(pairs: Sequence[tuple[str, Recording, Recording]]) -> Grid:
@@ -111,7 +111,7 @@ def grid(pairs: Sequence[tuple[str, Recording, Recording]]) -> Grid:
     for window, components, cutoff in itertools.product(WINDOWS, COMPONENTS, CUTOFFS):
         settings = dict(window_of_period=window, components=components, cutoff_of_period=cutoff)
         found[window, components, cutoff] = {
-            name: quality(Detector(**settings).fit(learn).score(score).together, score)
+            name: quality(Detector(**settings).fit(learn).score(score).causal, score)
             for name, learn, score in pairs
         }
         keras.backend.clear_session()

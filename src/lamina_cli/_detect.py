@@ -34,6 +34,9 @@ def detect(
     window: Annotated[int | None, typer.Option(help="Samples; found from the data.")] = None,
     shapes: Annotated[int, typer.Option(help="The most shapes in a lead's codebook.")] = 200,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    false_alarms: Annotated[
+        float, typer.Option(help="The part of the usual windows that may be alarms.")
+    ] = 0.01,
     as_json: Annotated[bool, typer.Option("--json", help="Print run.json.")] = False,
     backend: BackendOption = None,
 ) -> None:
@@ -50,7 +53,9 @@ def detect(
     settings = {"window": window, "shapes": shapes, "seed": seed}
     try:
         with _progress() as progress:
-            run = job(recording, out, fit, column, rate, progress, reading, **settings)
+            run = job(
+                recording, out, fit, column, rate, progress, reading, false_alarms, **settings
+            )
     except BadInput as error:
         typer.echo(f"lamina detect: {error}".replace("\n", " "), err=True)
         raise typer.Exit(2) from None
@@ -81,20 +86,21 @@ def summary(run: dict[str, Any], out: str) -> str:
         length += f", {run['samples'] / run['rate'] / 60:.1f} minutes"
     lines = [
         f"{run['recording']}: {length}",
-        f"  window {run['settings']['window']} samples, "
-        f"{_count(run['alarms'], 'alarm')} above {run['threshold']:.1f}",
+        f"  window {run['settings']['window']} samples, {_alarms(run)}",
     ]
     lines += [f"  read:      {note}" for note in run["notes"]]
+    if run["left_out"]:
+        lines.append("  constant, left out: " + ", ".join(run["left_out"]))
     names = {"gaps": "gap", "clipped": "clipped stretch", "flat": "flat stretch"}
     conditions = [_count(run[k], name) for k, name in names.items() if run[k]]
     if conditions:
         lines.append("  also:      " + ", ".join(conditions))
-    lines.append("  highest:   sample        time       score  lead")
+    lines.append("  highest:   sample        time       score  lead, expert")
     for event in run["highest"][:5]:
         mark = "!" if event["alarm"] else " "
         lines.append(
             f"          {mark} {event['peak']:>8}  {event['time']:>10}  {event['score']:>9.1f}"
-            f"  {event['lead']}"
+            f"  {event['lead']}, {event['expert']}"
         )
     if metrics := run["against_annotations"]:
         lines.append(
@@ -105,6 +111,12 @@ def summary(run: dict[str, Any], out: str) -> str:
         )
     lines.append(f"  {out}/report.html   ({run['seconds']:.0f} s)")
     return "\n".join(lines)
+
+
+def _alarms(run: dict[str, Any]) -> str:
+    if run["threshold"] is None:
+        return f"no alarm: {_count(run['windows'], 'window')} are too few to state a rate"
+    return f"{_count(run['alarms'], 'alarm')} above {run['threshold']:.1f}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,6 +1,8 @@
 """The main job from a path to a folder of results."""
 
+import dataclasses
 import importlib.metadata
+import math
 import pathlib
 import platform
 import time
@@ -9,20 +11,24 @@ from typing import Any
 
 import keras
 
-from lamina_detect._common import atomic_write
+from lamina_detect._common import BadInput, atomic_write
 from lamina_detect.model import Detector
 from lamina_detect.recordings import Recording, demo_path, read
 from lamina_detect.results import (
     FALSE_ALARMS,
+    FLOOR,
+    BlockMaxima,
     Evaluation,
     Event,
     LearnedShapes,
     ScoresFile,
     Summary,
     View,
+    alarm_threshold,
+    causal_threshold,
     events_of,
     prepare,
-    threshold_of,
+    tail_of,
     time_of,
     write_events,
     write_report,
@@ -30,6 +36,8 @@ from lamina_detect.results import (
 )
 
 Progress = Callable[[str, int, int], object]
+# Events that are explained: each takes a run of a block.
+EXPLAINED = 100
 # As many as the report draws.
 HIGHEST = 10
 
@@ -42,6 +50,7 @@ def detect(
     rate: float | None = None,
     progress: Progress | None = None,
     reading: Mapping[str, Any] | None = None,
+    false_alarms: float = FALSE_ALARMS,
     **settings: Any,
 ) -> dict[str, Any]:
     """Find what is unusual in a recording and write the results to a folder.
@@ -53,6 +62,7 @@ def detect(
         columns, rate: As in `read`.
         progress: Called with `(what, done, of)`.
         reading: More arguments of `read`, by name.
+        false_alarms: Of the windows that are like the others, the part that may be alarms.
         settings: Of the `Detector`.
 
     Returns:
@@ -60,6 +70,11 @@ def detect(
     """
     began = time.perf_counter()
     report = progress or (lambda what, done, of: None)
+    if not 0 < false_alarms < 0.5:
+        raise BadInput(
+            f"`false_alarms` must be a part of the windows between 0 and 0.5. "
+            f"Received: {false_alarms!r}"
+        )
     folder = prepare(out)
     if recording is None:
         recording, fit = (demo_path("TEST"), fit or demo_path("TRAIN"))
@@ -70,13 +85,18 @@ def detect(
     report("learning", 0, 1)
     detector = Detector(**settings).fit(learned)
     with atomic_write(folder / "scores.parquet") as path:
-        view, evaluation = _score(
+        view, causal, evaluation = _score(
             detector, scored, path, lambda done, of: report("scoring", done, of)
         )
-        threshold = threshold_of(view.summary.maxima)
-        detector.threshold = threshold
-        events = events_of(view.summary, view.values, threshold)
+        threshold = alarm_threshold(view.summary.maxima, false_alarms)
+        online = causal_threshold(causal, false_alarms)
+        if math.isfinite(online):
+            detector.threshold = online
+        events = _explained(detector, scored, events_of(view.summary, view.values, threshold))
         run = _run_record(scored, learned, detector, events, evaluation.metrics())
+        run |= {"threshold": threshold if math.isfinite(threshold) else None, "floor": FLOOR}
+        run["false_alarms_a_window"] = false_alarms
+        run["windows"] = tail_of(view.summary.maxima, false_alarms).windows
         report("writing", 0, 1)
         write_events(folder, scored, events)
         with atomic_write(folder / "model.keras") as model:
@@ -93,16 +113,32 @@ def _score(
     recording: Recording,
     path: pathlib.Path,
     progress: Callable[[int, int], object],
-) -> tuple[View, Evaluation]:
+) -> tuple[View, BlockMaxima, Evaluation]:
     """The scores, written to `path`, and on the way what the results need of them."""
-    summary = Summary(recording.leads, recording.length, detector.settings["window"])
-    file, evaluation = ScoresFile(path, recording), Evaluation(recording, detector.seed)
-    for samples, values in detector.score_blocks(recording, progress):
-        file.add(values)
+    leads, window = detector.settings["leads"], detector.settings["window"]
+    summary = Summary(leads, recording.length, window)
+    file, evaluation = ScoresFile(path, recording, leads), Evaluation(recording, detector.seed)
+    maxima = BlockMaxima(window)
+    for samples, causal, values in detector.score_blocks(recording, progress):
+        file.add(values, causal[:, -1])
         summary.add(samples, values)
-        evaluation.add(values[:, -1])
+        maxima.add(causal[:, -1])
+        # A beat is marked at its peak, and judged by what is known soon after it.
+        evaluation.add((causal if evaluation.kind == "beats" else values)[:, -1])
     file.close()
-    return View(recording, summary.close(), file.read), evaluation
+    maxima.close()
+    return View(recording, summary.close(), file.read), maxima, evaluation
+
+
+def _explained(detector: Detector, recording: Recording, events: Sequence[Event]) -> list[Event]:
+    """The first `EXPLAINED` anomalies with what was unusual in them."""
+    explained = []
+    for number, event in enumerate(events):
+        if event.kind == "anomaly" and number < EXPLAINED:
+            expert, lead = detector.explain(recording, event.peak)
+            event = dataclasses.replace(event, expert=expert, lead=lead)
+        explained.append(event)
+    return explained
 
 
 def _run_record(
@@ -121,8 +157,9 @@ def _run_record(
         "rate": scored.rate,
         "notes": list(scored.notes),
         "settings": dict(detector.settings),
-        "threshold": detector.threshold,
-        "false_alarms_a_window": FALSE_ALARMS,
+        "left_out": list(detector.settings["left_out"]),
+        "delay": detector.delay,
+        "causal_threshold": detector.threshold,
         "events": sum(e.kind == "anomaly" for e in events),
         "alarms": sum(e.alarm for e in events),
         "gaps": sum(e.kind == "gap" for e in events),
@@ -143,6 +180,8 @@ def _shown(recording: Recording, event: Event) -> dict[str, Any]:
         "score": round(event.score, 3),
         "lead": event.lead,
         "alarm": event.alarm,
+        "one_in": float(f"{event.one_in:.3g}"),
+        "expert": event.expert,
     }
 
 

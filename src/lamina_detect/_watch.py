@@ -36,9 +36,9 @@ class Watch:
         self._mark = _fingerprint(detector, block)
 
     def push(self, samples: np.ndarray | Sequence[Sequence[float]]) -> np.ndarray:
-        """Scores `(n, leads + 1)` of the next samples `(n, leads)`."""
+        """Causal scores `(n, leads + 1)` of the next samples `(n, leads)`."""
         samples = np.asarray(samples, "float32").reshape(-1, self.leads)
-        scores = self.stream.push(samples[None])[0]
+        scores = self.stream.push(samples[None]).causal
         self.done += len(samples)
         return scores
 
@@ -75,7 +75,7 @@ def watch(
     state: str | os.PathLike[str] | None = None,
     block: int = BLOCK,
 ) -> None:
-    """Read samples from `lines`, and `write` one JSON line for each.
+    """Read samples from `lines`, and `write` one JSON line for each, with its causal score.
 
     `{"ack": n}` comes first, and whenever the state file has gone on: everything before sample n is
     durable. Started again, send the samples from n on. What came is reported and saved within a

@@ -36,7 +36,9 @@ def test_writes_what_it_says(series, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == FILES
     assert shown == json.loads((tmp_path / "run.json").read_text())
     scores = pd.read_parquet(tmp_path / "scores.parquet")
-    assert list(scores.columns) == ["time", "score_value", "score"] and len(scores) == 3000
+    assert (
+        list(scores.columns) == ["time", "score_value", "score", "causal"] and len(scores) == 3000
+    )
     events = pd.read_csv(tmp_path / "events.csv")
     assert list(events.columns[:5]) == ["start", "end", "peak", "score", "lead"]
     assert events.score.iloc[0] == pytest.approx(scores.score.max(), rel=1e-4)

@@ -29,26 +29,32 @@ def test_highest_score_is_at_the_odd_beat(fitted):
     assert ODD * 90 <= top < (ODD + 1) * 90 + detector.settings["window"]
 
 
-def test_score_depends_on_the_past_only(fitted):
+def test_causal_score_depends_on_the_past_only_the_other_on_a_window_more(fitted):
     detector, x = fitted
     changed = x.copy()
     changed[4000:] = 5 * changed[4000:] + 1
-    before, after = detector.score(x).values[:4000], detector.score(changed).values[:4000]
-    assert np.array_equal(before, after)
+    before, after = detector.score(x), detector.score(changed)
+    assert np.array_equal(before.causal_values[:4000], after.causal_values[:4000])
+    known = 4000 - detector.delay
+    assert np.array_equal(before.values[:known], after.values[:known])
 
 
 def test_streamed_scores_are_the_offline_scores(fitted):
     detector, x = fitted
-    offline, stream = detector.score(x).values, detector.stream()
+    offline, stream = detector.score(x), detector.stream()
+    assert stream.delay == detector.delay == detector.settings["window"] - 1
 
     @given(st.lists(st.integers(0, len(x)), max_size=8))
     @settings(max_examples=10, deadline=None)
     def check(cuts):
         stream.reset()
         cut = np.split(x.astype("float32"), sorted(cuts))
-        streamed = np.concatenate([stream.push(block[None, :, None])[0] for block in cut])
+        pushed = [stream.push(block[None, :, None]) for block in cut]
         # To the bit, whatever the rounding: both run the same canonical blocks.
-        assert np.array_equal(streamed, offline)
+        assert np.array_equal(np.concatenate([p.causal for p in pushed]), offline.causal_values)
+        known = np.concatenate([p.retrospective for p in pushed])
+        assert len(known) == len(x) - stream.delay
+        assert np.array_equal(np.concatenate([known, stream.finish()]), offline.values)
 
     check()
 
@@ -56,16 +62,18 @@ def test_streamed_scores_are_the_offline_scores(fitted):
 def test_a_stream_goes_on_from_its_state_within_a_block(fitted):
     detector, x = fitted
     x = x.astype("float32")[None, :, None]
-    offline = detector.score(x[0]).values
+    offline = detector.score(x[0])
     stream = detector.stream()
     stream.push(x[:, :5000])
     state = stream.state
     stream.push(x[:, 5000:5100])
     other = detector.stream()
     other.load_state(state)
-    assert np.array_equal(other.push(x[:, 5000:])[0], offline[5000:], equal_nan=True)
+    pushed = other.push(x[:, 5000:])
+    assert np.array_equal(pushed.causal, offline.causal_values[5000:])
+    assert np.array_equal(pushed.retrospective, offline.values[5000 - stream.delay : -stream.delay])
     stream.reset()
-    assert np.array_equal(stream.push(x)[0], offline, equal_nan=True)
+    assert np.array_equal(stream.push(x).causal, offline.causal_values)
 
 
 def test_a_stream_refuses_what_does_not_fit(fitted):
@@ -111,18 +119,75 @@ def test_parts_of_a_period_are_arguments():
     x = pulses(4000)
     x[500:530] = 8.0
     usual = Detector(shapes=4).fit(x)
-    other = Detector(shapes=4, window_of_period=0.3, cutoff_of_period=0.1, gate_clipped=False).fit(
-        x
-    )
-    window, period = other.settings["window"], other.settings["period"]
-    assert window == round(0.3 * period) and period == usual.settings["period"]
-    # The pole of the high-pass: nearer to 1 where the cutoff is lower.
-    sections = [d.scorer.get_layer("highpass").sos[0][4] for d in (usual, other)]
-    assert sections[1] < sections[0] < 0
+    other = Detector(shapes=4, window_of_period=0.3, gate_clipped=False).fit(x)
+    period = other.settings["period"]
+    assert other.settings["density_window"] == round(0.3 * period)
+    assert other.settings["window"] == usual.settings["window"] == period
     assert np.nanmin(usual.score(x).together[510:520]) == 0
     assert np.nanmin(other.score(x).together[510:520]) > 0
     with pytest.raises(BadInput, match="`cutoff_of_period` must be above 0"):
         Detector(cutoff_of_period=0.0)
+
+
+@pytest.fixture(scope="module")
+def rhythm():
+    x = pulses(24_000, period=20, odd=(700,))
+    return Detector(shapes=20).fit(x), x
+
+
+def test_the_density_alone_judges_a_rhythm_of_a_thousand_periods(rhythm):
+    detector, x = rhythm
+    assert detector.settings["experts"] == ["density"]
+    assert detector.settings["window"] == 13
+    # The pole of the high-pass: nearer to 1 where the cutoff is lower.
+    other = Detector(shapes=4, cutoff_of_period=0.1).fit(x)
+    sections = [d.scorer.get_layer("highpass").sos[0][4] for d in (detector, other)]
+    assert sections[1] < sections[0] < 0
+    scores = detector.score(x)
+    for score in (scores.together, scores.causal):
+        assert 14_000 <= int(np.nanargmax(score)) < 14_040
+    # The mean over the windows that hold a sample.
+    later = scores.causal.astype("float64")[5000:5013].mean()
+    assert scores.together[5000] == pytest.approx(later, rel=1e-5)
+
+
+def test_the_density_alone_streams_to_the_bit_and_is_saved(rhythm, tmp_path):
+    detector, x = rhythm
+    detector.save(tmp_path / "model.keras")
+    loaded, offline = Detector.load(tmp_path / "model.keras"), detector.score(x)
+    stream = loaded.stream()
+    pushed = [stream.push(part[None, :, None].astype("float32")) for part in (x[:5000], x[5000:])]
+    assert np.array_equal(np.concatenate([p.causal for p in pushed]), offline.causal_values)
+    late = np.concatenate([*(p.retrospective for p in pushed), stream.finish()])
+    assert np.array_equal(late, offline.values)
+
+
+def test_a_constant_lead_is_left_out_by_name():
+    x = np.stack([np.full(3000, 2.0), pulses(3000)], 1)
+    recording = Recording.from_array(x, leads=("still", "beat"))
+    detector = Detector(shapes=10).fit(recording)
+    assert detector.settings["left_out"] == ["still"] and detector.settings["leads"] == ["beat"]
+    scores = detector.score(recording)
+    assert scores.leads == ("beat",) and scores.values.shape == (3000, 2)
+    assert np.array_equal(scores.samples[:, 0], x[:, 1].astype("float32"))
+    with pytest.raises(BadInput, match="lead0 is constant: 2 everywhere"):
+        Detector().fit(x[:, :1])
+
+
+def test_a_score_is_explained(fitted):
+    detector, x = fitted
+    peak = int(np.nanargmax(detector.score(x).together))
+    expert, lead = detector.explain(x, peak)
+    assert expert in detector.settings["experts"] and lead == "lead0"
+    for sample in (0, len(x) - 1):
+        assert detector.explain(x, sample)[0] in detector.settings["experts"]
+
+
+def test_usual_windows_score_low(fitted):
+    detector, x = fitted
+    scores = detector.score(x)
+    # A probability of a half.
+    assert np.median(scores.together) < 1 and scores.together.min() >= 0
 
 
 GOLDEN = pathlib.Path(__file__).with_name("golden") / "0.1"
@@ -133,7 +198,9 @@ def test_what_the_first_version_saved_gives_its_scores(tmp_path):
     detector = Detector.load(GOLDEN / "detector.keras")
     assert detector.threshold == 12.0
     recording = read(write_record(tmp_path, golden["digital"]))
-    scores, want = detector.score(recording).values, golden["scores"]
+    scored, want = detector.score(recording), golden["scores"]
+    scores = scored.causal_values
+    assert detector.delay == 0 and np.array_equal(scored.values, scores)
     np.testing.assert_allclose(scores, want, rtol=0, atol=1e-5 * np.nanmax(want))
     watch = Watch(detector, 64)
     watch.load(GOLDEN / "watch.state")
@@ -151,10 +218,14 @@ def test_one_model_from_stored_bytes_to_scores(tmp_path):
     names = [layer.name for layer in model.layers]
     assert "decode" in names and model.inputs[0].dtype == "uint8"
     raw = recording.frames(0, recording.length)[None]
-    from_bytes = keras.ops.convert_to_numpy(model([raw, *recording.packing.calibration()]))[0]
-    scores = detector.score(recording).values
-    assert scores.shape == (6000, 3)
-    np.testing.assert_allclose(from_bytes, scores, rtol=0, atol=2e-6 * np.abs(scores).max())
+    given = model([raw, *recording.packing.calibration()])
+    causal, late = (keras.ops.convert_to_numpy(y)[0] for y in given)
+    scores = detector.score(recording)
+    assert scores.values.shape == (6000, 3)
+    # Another block, another rounding.
+    near = dict(rtol=0, atol=2e-3 * np.abs(scores.causal_values).max())
+    np.testing.assert_allclose(causal, scores.causal_values, **near)
+    np.testing.assert_allclose(late[detector.delay :], scores.values[: -detector.delay], **near)
 
 
 def test_a_gap_is_scored_as_a_gap(fitted):
@@ -162,12 +233,16 @@ def test_a_gap_is_scored_as_a_gap(fitted):
     holed = x.copy()
     holed[3000:3040] = np.nan
     holed[3050] = np.inf
-    values = detector.score(holed).values
-    memory = detector.settings["window"] + detector.settings["settle"]
-    missing = np.isnan(values).all(1)
-    assert np.flatnonzero(missing)[[0, -1]].tolist() == [3000, 3050 + memory - 1]
-    assert missing.sum() == 50 + memory
-    assert np.array_equal(values[:3000], detector.score(x).values[:3000])
+    scores, before = detector.score(holed), detector.score(x)
+    # Causally, a window and a step more must pass after it; else only the gap itself is none.
+    missing = np.isnan(scores.causal)
+    assert np.flatnonzero(missing)[[0, -1]].tolist() == [3000, 3050 + detector.settings["window"]]
+    assert missing.all(where=(np.arange(6000) >= 3000) & (np.arange(6000) <= 3050))
+    assert np.flatnonzero(np.isnan(scores.together)).tolist() == [*range(3000, 3040), 3050]
+    assert np.array_equal(scores.causal[:3000], before.causal[:3000])
+    assert np.array_equal(
+        scores.values[: 3000 - detector.delay], before.values[: 3000 - detector.delay]
+    )
 
 
 def test_a_gap_in_one_lead_leaves_the_other():
@@ -214,29 +289,19 @@ def test_threshold_is_exceeded_about_as_often_as_it_says(fitted):
 
 def test_threshold_is_not_lifted_by_many_anomalies(rng):
     heights = 8 + rng.exponential(1, 2000)
-    usual = find_threshold(heights, 1)
+    usual = find_threshold(heights, 1, 1e-3)
     heights[rng.random(2000) < 0.25] += 25
-    found = find_threshold(heights, 1)
+    found = find_threshold(heights, 1, 1e-3)
     assert usual == pytest.approx(8 + np.log(1000), rel=0.1)
     assert found == pytest.approx(usual, rel=0.1)
 
 
-def test_without_a_period_the_level_counts(rng, monkeypatch):
-    monkeypatch.setattr("lamina_detect.model._fit.find_period", lambda x: None)
+def test_a_level_that_was_never_there_is_seen(rng):
     x = 20 + 0.3 * rng.standard_normal(6000)
     x[4000:4300] += 2
-    detector = Detector().fit(x)
-    assert detector.settings["level"]
-    together = detector.score(x).together
-    usual = np.delete(together, np.s_[4000 : 4300 + detector.settings["window"]])
-    assert together[4100:4300].min() > usual.max()
-
-
-def test_with_a_period_the_level_is_wander():
-    x = pulses(6000) + np.linspace(0, 3, 6000)
-    detector = Detector(shapes=20).fit(x)
-    assert not detector.settings["level"]
-    assert detector.score(x).together[-500:].max() < 2 * detector.score(x).together[:3000].max()
+    together = Detector().fit(x[:3500]).score(x).together
+    usual = np.delete(together, np.s_[3950:4350])
+    assert together[4050:4250].min() > usual.max()
 
 
 def test_a_recording_that_does_not_fit_is_refused(fitted):
@@ -289,7 +354,7 @@ def test_density_is_its_equation(rng):
 def test_only_public_lamina_layers_look_back(fitted):
     detector, _ = fitted
     kinds = {type(layer) for layer in detector.scorer.layers}
-    assert {lamina.LagDense, lamina.Biquad} <= kinds
+    assert {lamina.LagDense, lamina.Delay} <= kinds
 
 
 @pytest.mark.tensorflow
@@ -303,5 +368,5 @@ def test_exported_step_gives_the_scores_without_keras(fitted, tmp_path, format):
     detector.export(path, format)
     stream = lamina_edge.load(str(path), batch_size=1)
     block = x[:600].astype("float32")[None, :, None]
-    got, want = np.asarray(stream.push(block))[0], detector.score(x).values[:600]
-    np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * np.abs(want).max())
+    got, want = np.asarray(stream.push(block))[0], detector.score(x).causal_values[:600]
+    np.testing.assert_allclose(got, want, rtol=0, atol=2e-3 * np.abs(want).max())

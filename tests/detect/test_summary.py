@@ -80,9 +80,9 @@ def test_a_flat_stretch_inside_a_gap_of_the_score_is_given_without_a_height():
 def test_scores_are_read_back_from_their_file(tmp_path, rng):
     values = rng.random((1234, 3)).astype("float32")
     recording = Recording.from_array(np.zeros((1234, 2)), leads=["a", "b"])
-    file = ScoresFile(tmp_path / "scores.parquet", recording, rows=100)
+    file = ScoresFile(tmp_path / "scores.parquet", recording, ["a", "b"], rows=100)
     for part in np.split(values, [0, 1, 150, 151, 900]):
-        file.add(part)
+        file.add(part, part[:, 0])
     file.close()
     for start, stop in [(0, 1234), (99, 101), (100, 200), (1233, 1234), (7, 650)]:
         assert np.array_equal(file.read(start, stop), values[start:stop])

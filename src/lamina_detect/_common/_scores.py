@@ -9,15 +9,23 @@ import numpy as np
 class Scores:
     """What `Detector.score` gives.
 
-    `values` `(length, leads + 1)`: each lead's score, then the score together. High: unusual; 0 at
-    the start and where the recording is clipped; NaN in a gap. `samples` `(length, leads)`.
+    `values` `(length, leads + 1)`: each lead's retrospective score, then that of all together: the
+    mean over the windows that hold a sample. High: unusual; 0: as usual as can be; also 0 where the
+    recording is clipped; NaN in a gap. `causal` `(length,)`: together, of the window that ends at a
+    sample: nothing after it counts. `samples` `(length, leads)`. `leads`: those that are scored.
     """
 
     values: np.ndarray
     samples: np.ndarray
     leads: tuple[str, ...]
+    causal_values: np.ndarray
 
     @property
     def together(self) -> np.ndarray:
-        """The score of all leads together."""
+        """The retrospective score of all leads together."""
         return self.values[:, -1]
+
+    @property
+    def causal(self) -> np.ndarray:
+        """The causal score of all leads together."""
+        return self.causal_values[:, -1]

@@ -7,17 +7,20 @@ from lamina_detect.model._build import assign_codebooks
 from lamina_detect.model._density import LeadScores, ShapeDensity
 from lamina_detect.model._detector import BLOCK, Detector
 from lamina_detect.model._score_gate import ScoreGate, Standardise
-from lamina_detect.model._score_stream import ScoreStream
+from lamina_detect.model._score_stream import Pushed, ScoreStream
 from lamina_detect.model._shapes import Shapes
+from lamina_detect.model._tail_probability import tail_table
 
 __all__ = [
     "BLOCK",
     "Detector",
     "LeadScores",
+    "Pushed",
     "ScoreGate",
     "ScoreStream",
     "ShapeDensity",
     "Shapes",
     "Standardise",
     "assign_codebooks",
+    "tail_table",
 ]

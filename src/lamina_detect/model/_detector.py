@@ -12,18 +12,24 @@ import lamina
 from lamina_detect._common import BadInput, Scores, first_line
 from lamina_detect.model import _fit
 from lamina_detect.model._build import (
+    EXPERTS,
     assign_codebooks,
+    assign_experts,
+    build_density_scorer,
     build_front,
     build_model,
     build_scorer,
-    gate_of,
     scorer_of,
+    with_parts,
 )
+from lamina_detect.model._experts import Learned, learn_experts
+from lamina_detect.model._score_gate import ScoreGate
 from lamina_detect.model._score_stream import ScoreStream
 from lamina_detect.model._shapes import Shapes
 from lamina_detect.recordings import Recording
 
-FORMAT = 1
+# 1: the density alone, one score. Read, and scored as it was.
+FORMAT, FORMATS = 2, (1, 2)
 # Samples that are run together. It is a part of what a score is: products of other lengths round
 # differently (docs/detection.md).
 BLOCK = 4096
@@ -32,19 +38,21 @@ Progress = Callable[[int, int], object]
 
 
 class Detector:
-    """Unsupervised, causal detection of unusual shapes in a recording.
+    """Unsupervised detection of what is unusual in a recording.
+
+    Several experts look at a period of it, each in its own way: is there a shape like this one, do
+    its details vary as usual, is it as lively. Each score becomes the probability of a score so
+    high, by what was learned; their mean is the score. See docs/detection.md.
 
     Args:
-        window: Samples that are looked at together; `window_of_period` of a period, found from the
-            data, by default.
+        window: Samples that are looked at together: a period, found from the data, by default.
         shapes: The most shapes that a lead's codebook holds.
-        components: Coordinates of a window.
+        components: Coordinates of a window of the density.
         seed: Of everything random. The same seed and recording give the same model.
-        window_of_period: The window, in periods.
-        cutoff_of_period: What is slower is wander, not shape: in cycles per period.
+        window_of_period: The density's window, in periods.
+        cutoff_of_period: Of a rhythm of at least a thousand periods, which the density alone
+            judges: what is slower is wander, not shape. In cycles per period.
         gate_clipped: Whether clipped stretches are given no score.
-
-    The defaults were chosen on four MIT-BIH records: docs/detection.md has the tables.
     """
 
     def __init__(
@@ -76,8 +84,10 @@ class Detector:
         self.cutoff_of_period = cutoff_of_period
         self.gate_clipped = gate_clipped
         self.codebooks: list[Shapes] | None = None
+        self.experts: list[Learned] | None = None
         self.scorer: keras.Model | None = None
         self.model: keras.Model | None = None
+        self._compiled: dict[int, lamina.Stream] = {}
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -95,46 +105,122 @@ class Detector:
         self._check_fitted()
         self.scorer.get_layer("scores").set_threshold(float(value))
 
+    @property
+    def delay(self) -> int:
+        """Samples after which the retrospective score of a sample is known."""
+        known = self.settings
+        return 0 if known["format"] == 1 else known["window"] - 1
+
     def fit(self, recording: Recording | np.ndarray) -> "Detector":
-        """Learn from a `Recording` (or an array) what is usual. Returns the detector."""
+        """Learn from a `Recording` (or an array) what is usual. Returns the detector.
+
+        Leads that are constant in it are left out: `settings["left_out"]`.
+        """
         recording = _as_recording(recording)
         pieces = _fit.fitting_pieces(recording)
-        _fit.check_samples(recording, pieces)
+        used = _fit.find_used(recording, pieces)
+        pieces = [piece[:, used] for piece in pieces]
         scale = _fit.find_scale(recording, pieces, self.window, self.window_of_period)
-        settings = self._new_settings(recording, scale)
-        cutoff = None if scale.level else self.cutoff_of_period / scale.period
-        front = build_front(len(recording.leads), cutoff)
-        scorer = build_scorer(front, settings)
-        standardise, gate = front.get_layer("standardise"), gate_of(scorer)
+        settings = self._new_settings(recording, used, scale)
+        learn = self._fit_density if scale.rhythm else self._fit_experts
+        self.scorer = learn(recording, pieces, scale, settings)
+        self.model = build_model(recording.packing, self.scorer, used)
+        return self
+
+    def _fit_density(
+        self,
+        recording: Recording,
+        pieces: list[np.ndarray],
+        scale: _fit.Scale,
+        settings: dict[str, Any],
+    ) -> keras.Model:
+        front = build_front(len(settings["leads"]), self.cutoff_of_period / scale.period)
+        scorer = build_density_scorer(front, settings)
+        self._assign_scale(scorer, pieces, scale)
+        filtered = _outputs(front, pieces)
+        gate = scorer.get_layer("steady")
+        factors = _outputs(keras.Model(scorer.input, gate.output), pieces)
+        self.codebooks = _fit.learn(recording, filtered, factors, settings)
+        assign_codebooks(scorer, self.codebooks)
+        self._compiled = {}
+        return scorer
+
+    def _fit_experts(
+        self,
+        recording: Recording,
+        pieces: list[np.ndarray],
+        scale: _fit.Scale,
+        settings: dict[str, Any],
+    ) -> keras.Model:
+        scorer = build_scorer(settings)
+        centre, spread = self._assign_scale(scorer, pieces, scale)
+        standard = [((piece - centre) / spread).astype("float32") for piece in pieces]
+        signals = _fit.signals_of(recording, standard, settings)
+        self.experts = [learn_experts(signal, settings) for signal in signals]
+        self.codebooks = [own.density for own in self.experts]
+        assign_experts(scorer, self.experts)
+        # The tails are learned from what the experts give; the compiled model then scores.
+        self._compiled = {BLOCK: lamina.Stream(with_parts(scorer), jit_compile=True)}
+        used = list(range(len(settings["leads"])))
+        stream = ScoreStream(
+            self._compiled[BLOCK], BLOCK, settings["window"] - 1, (used, len(used))
+        )
+        causal, late = [], []
+        for piece in pieces:
+            stream.reset()
+            for start in range(0, len(piece), BLOCK):
+                parts = stream.parts(piece[start : start + BLOCK])
+                causal.append(parts[2])
+                late.append(parts[3])
+        scorer.get_layer("causal_tails").assign(np.concatenate(causal))
+        scorer.get_layer("tails").assign(np.concatenate(late))
+        return scorer
+
+    def _assign_scale(
+        self, scorer: keras.Model, pieces: list[np.ndarray], scale: _fit.Scale
+    ) -> tuple[np.ndarray, np.ndarray]:
         centre, spread = _fit.centre_and_scale(pieces)
+        standardise = scorer.get_layer("standardise")
         standardise.centre.assign(centre)
         standardise.scale.assign(spread)
         if self.gate_clipped:
-            gate.rails.assign(_fit.rails_of(pieces, scale.period))
-        filtered = _outputs(front, pieces)
-        factors = _outputs(keras.Model(scorer.input, gate.output), pieces)
-        self.codebooks = _fit.learn(recording, filtered, factors, settings)
-        assign_codebooks(scorer, self.codebooks, scale.level)
-        self.scorer = scorer
-        self.model = build_model(recording.packing, scorer)
-        return self
+            rails = _fit.rails_of(pieces, scale.period)
+            for layer in scorer.layers:
+                if isinstance(layer, ScoreGate):
+                    layer.rails.assign(rails)
+        return centre, spread
 
-    def _new_settings(self, recording: Recording, scale: _fit.Scale) -> dict[str, Any]:
-        # A model whose level counts has no high-pass to settle.
-        settle = 0 if scale.level else round(_fit.SETTLE_OF_PERIOD * scale.period)
-        return {
+    def _new_settings(
+        self, recording: Recording, used: list[int], scale: _fit.Scale
+    ) -> dict[str, Any]:
+        leads = [recording.leads[i] for i in used]
+        settings = {
             "format": FORMAT,
-            "leads": list(recording.leads),
+            "leads": leads,
+            "left_out": [name for name in recording.leads if name not in leads],
+            "used": used,
             "units": list(recording.units),
             "rate": recording.rate,
             "window": int(scale.window),
             "period": float(scale.period),
-            "level": bool(scale.level),
-            "settle": settle,
+            "experts": ["density"] if scale.rhythm else list(EXPERTS),
+            "settle": round(_fit.SETTLE_OF_PERIOD * scale.period) if scale.rhythm else 0,
             # A window without its mean has one direction less, and one must be left out.
             "components": min(self.components, scale.window - 2),
             "shapes": self.shapes,
             "seed": self.seed,
+        }
+        if scale.rhythm:
+            return settings
+        settings |= _fit.windows_of(scale, recording.length, self.window_of_period)
+        every = settings["every"]
+        lags = {name: settings[name] // every for name in ("window", "half", "density_window")}
+        return settings | {
+            "components": min(self.components, lags["density_window"] - 2),
+            "directions": min(_fit.DIRECTIONS, lags["half"] - 1),
+            "nearest": min(
+                round(_fit.MORE_SHAPES * self.shapes), _fit.CODEBOOK_VALUES // lags["window"]
+            ),
         }
 
     def score(
@@ -148,40 +234,80 @@ class Detector:
         Samples are run `block` at a time; another block size rounds differently.
         """
         recording = _as_recording(recording)
-        samples, values = zip(*self.score_blocks(recording, progress, block), strict=True)
-        return Scores(np.concatenate(values), np.concatenate(samples), tuple(recording.leads))
+        samples, causal, late = zip(*self.score_blocks(recording, progress, block), strict=True)
+        return Scores(
+            np.concatenate(late),
+            np.concatenate(samples),
+            tuple(self.settings["leads"]),
+            np.concatenate(causal),
+        )
 
     def score_blocks(
         self,
         recording: Recording | np.ndarray,
         progress: Progress | None = None,
         block: int = BLOCK,
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """As `score`, piece by piece: yields `(samples, values)`. For recordings of any length."""
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """As `score`, piece by piece: yields `(samples, causal, retrospective)`, of the same
+        samples. For recordings of any length."""
         recording = _as_recording(recording)
         self._check_fits(recording)
         stream = self.stream(block)
+        # What waits for its retrospective score.
+        samples = np.zeros((0, len(stream.used)), "float32")
+        causal = np.zeros((0, len(stream.used) + 1), "float32")
         for start in range(0, recording.length, block):
             x = recording.read(start, min(start + block, recording.length))
-            yield x, stream.push(x[None])[0]
+            new, late = stream.push(x[None])
+            if start + len(x) == recording.length:
+                late = np.concatenate([late, stream.finish()])
+            samples = np.concatenate([samples, x[:, stream.used]])
+            causal = np.concatenate([causal, new])
+            count = len(late)
+            yield samples[:count], causal[:count], late
+            samples, causal = samples[count:], causal[count:]
             if progress:
                 progress(start + len(x), recording.length)
 
     def stream(self, block: int = BLOCK) -> ScoreStream:
-        """Scores as samples come: `push((1, n, leads)) -> (1, n, leads + 1)`, a `ScoreStream`.
+        """Both scores as samples come: a `ScoreStream`.
 
         To the bit those of `score`, however the samples are cut.
         """
         self._check_fitted()
-        return ScoreStream(self.scorer, block)
+        if block not in self._compiled:
+            self._compiled[block] = lamina.Stream(self.scorer, jit_compile=True)
+        known = self.settings
+        used = known.get("used", list(range(len(known["leads"]))))
+        leads = len(used) + len(known.get("left_out", ()))
+        return ScoreStream(self._compiled[block], block, self.delay, (used, leads))
+
+    def explain(self, recording: Recording | np.ndarray, sample: int) -> tuple[str, str]:
+        """`(expert, lead)`: which expert found a sample most unusual, and in which lead."""
+        recording, known = _as_recording(recording), self.settings
+        window = known["window"]
+        start, stop = max(0, sample - window - 1), min(recording.length, sample + window)
+        x = recording.read(start, stop)
+        stream = self.stream(BLOCK)
+        if known["format"] == 1 or len(known["experts"]) == 1:
+            values = stream.push(x[None]).causal[sample - start, :-1]
+            expert, lead = "density", int(np.nan_to_num(values).argmax())
+        else:
+            gap = np.full((stream.delay, stream.leads), np.nan, "float32")
+            late = np.concatenate([stream.parts(part)[3] for part in (x, gap)])
+            weights = np.repeat(list(EXPERTS.values()), len(known["leads"]))
+            best = int(np.nan_to_num(late[sample - start] * weights).argmax())
+            expert, lead = list(EXPERTS)[best // len(known["leads"])], best % len(known["leads"])
+        return expert, known["leads"][lead]
 
     def export(self, path: str | os.PathLike[str], format: str = "litert") -> None:
-        """Write the scoring of one sample as one file for `lamina_edge`, which needs no Keras.
+        """Write the causal score as one file for `lamina_edge`, which needs no Keras.
 
         See `lamina.Stream.export`.
         """
         self._check_fitted()
-        lamina.Stream(self.scorer).export(path, format)
+        scores = self.scorer.get_layer("scores").output
+        lamina.Stream(keras.Model(self.scorer.inputs, scores)).export(path, format)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model, from stored bytes (or samples) to scores, as a `.keras` file."""
@@ -197,9 +323,9 @@ class Detector:
             settings = scorer.get_layer("scores").settings
         except Exception as error:
             raise BadInput(f"{path}: not a saved detector: {first_line(error)}") from None
-        if settings.get("format") != FORMAT:
+        if settings.get("format") not in FORMATS:
             raise BadInput(
-                f"{path}: a model of version {settings.get('format')}; this one reads {FORMAT}"
+                f"{path}: a model of version {settings.get('format')}; this one reads 1 to {FORMAT}"
             )
         new = cls(settings["window"], settings["shapes"], settings["components"], settings["seed"])
         new.scorer, new.model = scorer, model
@@ -211,10 +337,11 @@ class Detector:
 
     def _check_fits(self, recording: Recording) -> None:
         known = self.settings
-        if len(recording.leads) != len(known["leads"]):
+        expected = [*known["leads"], *known.get("left_out", ())]
+        if len(recording.leads) != len(expected):
             raise BadInput(
                 f"{recording.name} has {len(recording.leads)} leads; the model was made for "
-                f"{len(known['leads'])}: {', '.join(known['leads'])}"
+                f"{len(expected)}: {', '.join(expected)}"
             )
         if known["rate"] and recording.rate and known["rate"] != recording.rate:
             raise BadInput(

@@ -8,6 +8,7 @@ import numpy as np
 
 from lamina_detect._common import BadInput
 from lamina_detect.model._clipping import find_rails
+from lamina_detect.model._experts import Signal
 from lamina_detect.model._period import find_period, rms_cycle
 from lamina_detect.model._shapes import Shapes, learn_shapes
 from lamina_detect.recordings import Recording, filled
@@ -18,9 +19,19 @@ SETTLE_OF_PERIOD = 1.1
 # Cycles of the root mean square frequency that stand for a period where nothing repeats: the
 # window is then about six of them.
 CYCLES_PER_PERIOD = 9
-# Eight coordinates need as many samples; and at most a twentieth of a recording without a period,
-# so that there are some windows to compare.
-MIN_WINDOW, WINDOWS_PER_RECORDING = 8, 20
+# Eight coordinates need as many samples; and a recording holds at least so many windows, so that
+# there are some to compare.
+MIN_WINDOW, WINDOWS_PER_RECORDING = 8, 6
+# Below this a period is a few samples, and from so many periods on the shapes of a rhythm are known
+# well enough for the density alone (docs/detection.md).
+MIN_RHYTHM_PERIOD, RHYTHM_PERIODS = 16, 1000
+# A window of more lags than this is looked at in means of several samples, and a codebook of whole
+# windows holds at most so many values: what two cores can do half a million times a second.
+MOST_LAGS, CODEBOOK_VALUES = 192, 64_000
+# Whole windows need more shapes than their leading coordinates.
+MORE_SHAPES = 2.5
+# Leading directions of the windows whose variance is learned one by one.
+DIRECTIONS = 32
 # The extreme value for a tenth of a period (at least 4 samples) is the amplifier's rail, not a
 # rounded peak.
 CLIPPED_OF_PERIOD, MIN_CLIPPED = 0.1, 4
@@ -29,9 +40,6 @@ CLIPPED_OF_PERIOD, MIN_CLIPPED = 0.1, 4
 PIECE, MOST_PIECES = 65_536, 16
 # A lead's shapes are learned from at most so many windows.
 MOST_WINDOWS = 100_000
-# Without a period there are no phases to distinguish: few shapes, each seen this often. Chosen on
-# machine_temperature, ec2_request_latency and nyc_taxi (docs/detection.md).
-WINDOWS_PER_LEVEL_SHAPE = 15
 # With fewer windows no direction is known.
 MIN_WINDOWS, WINDOWS_PER_COMPONENT = 20, 2
 # From quartile to quartile of a normal distribution, in standard deviations.
@@ -40,14 +48,14 @@ QUARTILES = 1.35
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """In samples: the window that is looked at, and the period that filter and window follow.
+    """In samples: the window that is looked at, and the period that filter and windows follow.
 
-    `level`: nothing repeats, so there is no rhythm below which all is wander: the level counts.
+    `rhythm`: a clear period came so often that the density alone judges.
     """
 
     window: int
     period: float
-    level: bool
+    rhythm: bool
 
 
 def fitting_pieces(recording: Recording) -> list[np.ndarray]:
@@ -58,15 +66,21 @@ def fitting_pieces(recording: Recording) -> list[np.ndarray]:
     return [recording.read(int(s), int(s) + PIECE) for s in starts]
 
 
-def check_samples(recording: Recording, pieces: Sequence[np.ndarray]) -> None:
-    """BadInput unless every lead has something to learn from."""
+def find_used(recording: Recording, pieces: Sequence[np.ndarray]) -> list[int]:
+    """The leads that change; BadInput if one has no sample, or none changes."""
     everything = np.concatenate(pieces)
-    for lead, x in zip(recording.leads, everything.T, strict=True):
+    used = []
+    for number, (lead, x) in enumerate(zip(recording.leads, everything.T, strict=True)):
         there = x[np.isfinite(x)]
         if not len(there):
             raise BadInput(f"{recording.name}: {lead} has no valid sample")
-        if there.min() == there.max():
-            raise BadInput(f"{recording.name}: {lead} is constant: {there[0]:g} everywhere")
+        if there.min() < there.max():
+            used.append(number)
+    if not used:
+        names = ", ".join(recording.leads)
+        value = everything[np.isfinite(everything)][0]
+        raise BadInput(f"{recording.name}: {names} is constant: {value:g} everywhere")
+    return used
 
 
 def find_scale(
@@ -83,18 +97,38 @@ def find_scale(
         cycles.append(rms_cycle(x))
     known = [p for p in found if p]
     period = float(np.median(known)) if known else CYCLES_PER_PERIOD * float(np.median(cycles))
+    rhythm = bool(known) and period >= MIN_RHYTHM_PERIOD
+    rhythm = rhythm and recording.length >= RHYTHM_PERIODS * period
+    part = window_of_period if rhythm else 1.0
     if window is None:
-        window = max(MIN_WINDOW, round(window_of_period * period))
-        most = max(MIN_WINDOW, recording.length // WINDOWS_PER_RECORDING)
-        window = window if known else min(window, most)
+        window = max(MIN_WINDOW, round(part * period))
+        if not rhythm:
+            window = min(window, max(MIN_WINDOW, recording.length // WINDOWS_PER_RECORDING))
     else:
-        period = window / window_of_period
+        period = window / part
     if recording.length < 2 * window:
         raise BadInput(
             f"{recording.name}: {recording.length} samples are too few to learn from: "
             f"shorter than two windows of {window} samples"
         )
-    return Scale(window, max(period, window / window_of_period), not known)
+    return Scale(window, max(period, window / part), rhythm)
+
+
+def windows_of(scale: Scale, length: int, window_of_period: float) -> dict[str, int]:
+    """The windows of the experts: `window`, `half`, `density_window`, in steps of `every`."""
+    every = -(-scale.window // MOST_LAGS)
+    most = max(MIN_WINDOW, length // WINDOWS_PER_RECORDING)
+
+    def of(part: float) -> int:
+        samples = min(max(MIN_WINDOW, round(part * scale.period)), most, scale.window)
+        return every * max(1, samples // every)
+
+    return {
+        "window": every * (scale.window // every),
+        "half": of(0.5),
+        "density_window": of(window_of_period),
+        "every": every,
+    }
 
 
 def centre_and_scale(pieces: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -114,6 +148,29 @@ def rails_of(pieces: Sequence[np.ndarray], period: float) -> np.ndarray:
     return np.array([find_rails(filled(x), run) for x in np.concatenate(pieces).T])
 
 
+def signals_of(
+    recording: Recording, pieces: Sequence[np.ndarray], settings: Mapping[str, Any]
+) -> list[Signal]:
+    """Each lead of the standardised `pieces`, where there are windows enough."""
+    signals = []
+    for lead, name in enumerate(settings["leads"]):
+        own = [piece[:, lead] for piece in pieces]
+        there = [np.isfinite(x) for x in own]
+        signal = Signal([np.where(ok, x, 0) for x, ok in zip(own, there, strict=True)], there)
+        least = max(WINDOWS_PER_COMPONENT * settings["components"], MIN_WINDOWS)
+        if len(signal.windows(settings["window"], settings["every"], least)[1]) < least:
+            raise BadInput(_too_few(recording, name, settings["window"]))
+        signals.append(signal)
+    return signals
+
+
+def _too_few(recording: Recording, lead: str, window: int) -> str:
+    return (
+        f"{recording.name}: {lead} has too few windows of {window} samples without gaps to learn "
+        "from"
+    )
+
+
 def learn(
     recording: Recording,
     filtered: Sequence[np.ndarray],
@@ -125,25 +182,18 @@ def learn(
     `filtered` and `factors` are pieces `(samples, leads)`: what the windows are cut from, and the
     factor of `ScoreGate`.
     """
-    window, components, level = settings["window"], settings["components"], settings["level"]
+    window, components, shapes = settings["window"], settings["components"], settings["shapes"]
     rng = np.random.default_rng(settings["seed"])
-    shapes = settings["shapes"]
-    if level:
-        side_by_side = sum(map(len, filtered)) // window
-        shapes = min(shapes, max(1, side_by_side // WINDOWS_PER_LEVEL_SHAPE))
     codebooks = []
-    for lead, name in enumerate(recording.leads):
+    for lead, name in enumerate(settings["leads"]):
         signals = [piece[:, lead] for piece in filtered]
         usable = [~np.isnan(factor[:, lead]) for factor in factors]
         windows = _windows(
             signals, usable, window, rng, max(WINDOWS_PER_COMPONENT * components, MIN_WINDOWS)
         )
         if windows is None:
-            raise BadInput(
-                f"{recording.name}: {name} has too few windows of {window} "
-                "samples without gaps to learn from"
-            )
-        codebooks.append(learn_shapes(windows, components, shapes, rng, level))
+            raise BadInput(_too_few(recording, name, window))
+        codebooks.append(learn_shapes(windows, components, shapes, rng))
     return codebooks
 
 

@@ -14,6 +14,8 @@ PASSES = 25
 # Directions and centres are learned on at most so many windows: more change them little, and time
 # grows with them.
 DIRECTIONS_FROM, CODEBOOK_FROM = 20_000, 30_000
+# What came once may be the anomaly; twice, a window apart, is usual.
+LEAST_VISITS = 2
 # Rows that are compared with the centres together: 50 MB at 200 centres.
 BLOCK = 65_536
 
@@ -22,7 +24,7 @@ BLOCK = 65_536
 class Shapes:
     """The codebook of one lead.
 
-    `directions` `(window, components)`, without mean unless the level counts; `centres`
+    `directions` `(window, components)`, without mean; `centres`
     `(shapes, components)`; `share` of the windows that each shape stands for; `width` and `rest`:
     mean squared distance of its windows to it, within the components and outside of them.
     """
@@ -44,20 +46,26 @@ def learn_shapes(
     components: int,
     shapes: int,
     rng: np.random.Generator,
-    level: bool = False,
+    at: np.ndarray | None = None,
 ) -> Shapes:
-    """The codebook of `windows` `(count, window)`, of each less its mean unless `level` counts."""
-    if not level:
-        windows = windows - windows.mean(1, keepdims=True)
+    """The codebook of `windows` `(count, window)`, of each less its mean.
+
+    With `at`, the places where the windows end, a shape counts by its visits, and only from two on:
+    what came once may be the anomaly itself.
+    """
+    windows = windows - windows.mean(1, keepdims=True)
     some = windows[rng.permutation(len(windows))[:DIRECTIONS_FROM]]
-    directions = principal_directions(some, components, level)
+    directions = principal_directions(some, components)
     z = windows @ directions
     rest = np.maximum((windows**2).sum(1) - (z**2).sum(1), 0)
     count = max(1, min(shapes, len(z) // MIN_WINDOWS_PER_SHAPE))
     centres = kmeans(z[rng.permutation(len(z))[:CODEBOOK_FROM]], count, rng)
     nearest, distance = assign(z, centres)
     members = np.bincount(nearest, minlength=count)
-    kept = members > 0
+    kept, came = members > 0, members
+    if at is not None:
+        came = visits(nearest, at, count, windows.shape[1])
+        kept = visited(came, members)
 
     def width(x: np.ndarray) -> np.ndarray:
         return np.maximum(np.bincount(nearest, x, count)[kept] / members[kept], _floor(x))
@@ -65,7 +73,7 @@ def learn_shapes(
     return Shapes(
         directions,
         centres[kept],
-        share=(members[kept] / len(z)).astype("float32"),
+        share=(came[kept] / came[kept].sum()).astype("float32"),
         width=width(distance).astype("float32"),
         rest=width(rest).astype("float32"),
     )
@@ -80,7 +88,7 @@ def _floor(x: np.ndarray) -> float:
 
 
 def principal_directions(windows: np.ndarray, components: int, level: bool = False) -> np.ndarray:
-    """The orthonormal directions of largest variance, each of mean 0 unless `level` counts."""
+    """The orthonormal directions of largest variance, each of mean 0 unless the level counts."""
     centred = windows - windows.mean(0)
     _, vectors = np.linalg.eigh((centred.T @ centred).astype("float64"))
     vectors = vectors[:, ::-1][:, :components]
@@ -89,10 +97,25 @@ def principal_directions(windows: np.ndarray, components: int, level: bool = Fal
     return (vectors if level else vectors - vectors.mean(0)).astype("float32")
 
 
-def kmeans(z: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def visits(nearest: np.ndarray, at: np.ndarray, count: int, window: int) -> np.ndarray:
+    """How often each shape was come to again, at least a window after it was left."""
+    order = np.lexsort((at, nearest))
+    shape, place = nearest[order], at[order]
+    again = np.diff(place, prepend=place[:1]) > window
+    again |= np.diff(shape, prepend=-1) != 0
+    return np.bincount(shape[again], minlength=count)
+
+
+def visited(came: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """The shapes that came at least `LEAST_VISITS` times; all, where none did."""
+    kept = (members > 0) & (came >= LEAST_VISITS)
+    return kept if kept.any() else members > 0
+
+
+def kmeans(z: np.ndarray, count: int, rng: np.random.Generator, passes: int = PASSES) -> np.ndarray:
     """Lloyd's algorithm from a k-means++ start."""
     centres = _spread_start(z, count, rng)
-    for _ in range(PASSES):
+    for _ in range(passes):
         nearest, _ = assign(z, centres)
         members = np.bincount(nearest, minlength=count)[:, None]
         sums = np.stack([np.bincount(nearest, column, count) for column in z.T], 1)

@@ -11,32 +11,45 @@ from lamina_detect.results._evaluation import (
 )
 from lamina_detect.results._events import (
     FALSE_ALARMS,
+    FLOOR,
+    MIN_WINDOWS,
     Event,
+    Tail,
+    alarm_threshold,
+    causal_threshold,
     events_of,
     find_events,
     find_threshold,
+    tail_of,
     threshold_of,
 )
 from lamina_detect.results._files import ScoresFile, prepare, time_of, write_events, write_run
 from lamina_detect.results._report import LearnedShapes, View, draw_overview, write_report
-from lamina_detect.results._summary import Summary
+from lamina_detect.results._summary import BlockMaxima, Summary
 
 __all__ = [
     "FALSE_ALARMS",
+    "FLOOR",
+    "MIN_WINDOWS",
+    "BlockMaxima",
     "Evaluation",
     "Event",
     "LearnedShapes",
     "ScoresFile",
     "Summary",
+    "Tail",
     "View",
+    "alarm_threshold",
     "area_under_roc",
     "average_precision",
+    "causal_threshold",
     "draw_overview",
     "evaluate",
     "events_of",
     "find_events",
     "find_threshold",
     "prepare",
+    "tail_of",
     "threshold_of",
     "time_of",
     "write_events",

@@ -1,7 +1,7 @@
 """Scores to events: stretches that stand out, each with its peak."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -9,8 +9,14 @@ from lamina_detect._common import Scores
 from lamina_detect.recordings import Read
 from lamina_detect.results._summary import BlockMaxima, Summary
 
-# Of the windows: with a window of half a second, an alarm in eight minutes of usual heartbeats.
-FALSE_ALARMS = 1e-3
+# Of the windows: the rate at which, on the known series, most alarms are right (docs/detection.md).
+FALSE_ALARMS = 0.01
+# A score of 3, a probability of 1 in 20 by the mean of the experts, is never an alarm below it.
+FLOOR = 3.0
+# With fewer windows no rate can be stated: the steepness of the tail is then that of two or three.
+MIN_WINDOWS = 30
+# Alarms so few windows apart are one, if they are of one event.
+JOINED = 4
 # So many of the highest peaks are events, whether they are alarms or not; and no more in all than
 # people, and the report, can go through.
 MIN_EVENTS, MAX_EVENTS = 10, 1000
@@ -21,7 +27,10 @@ TAIL = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """`start` to `end` (exclusive), in samples. `kind`: anomaly, gap, clipped or flat."""
+    """`start` to `end` (exclusive), in samples. `kind`: anomaly, gap, clipped or flat.
+
+    `one_in`: one window in so many scores as high. `expert`: which one found it most unusual.
+    """
 
     start: int
     end: int
@@ -30,6 +39,30 @@ class Event:
     lead: str
     kind: str = "anomaly"
     alarm: bool = False
+    one_in: float = float("nan")
+    expert: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tail:
+    """How high usual windows score: an exponential tail from the `middle`, their median, on.
+
+    `high` is exceeded by a part `TAIL` of them. `windows`: how many it was learned from.
+    """
+
+    middle: float
+    high: float
+    windows: int
+
+    def exceeded(self, rate: float) -> float:
+        """The score that a window exceeds with probability `rate`."""
+        return self.high + (self.high - self.middle) / np.log(0.5 / TAIL) * np.log(TAIL / rate)
+
+    def one_in(self, score: float) -> float:
+        """One usual window in so many scores at least so high."""
+        steep = max(self.high - self.middle, 1e-9) / np.log(0.5 / TAIL)
+        # No more than a float holds.
+        return max(1.0, float(np.exp(min((score - self.high) / steep, 700.0)) / TAIL))
 
 
 def find_threshold(score: np.ndarray, window: int, rate: float = FALSE_ALARMS) -> float:
@@ -53,21 +86,41 @@ def find_threshold(score: np.ndarray, window: int, rate: float = FALSE_ALARMS) -
 
 def threshold_of(maxima: BlockMaxima, rate: float = FALSE_ALARMS) -> float:
     """As `find_threshold`, of the highest scores."""
+    return tail_of(maxima, rate).exceeded(rate)
+
+
+def tail_of(maxima: BlockMaxima, rate: float = FALSE_ALARMS) -> Tail:
+    """The tail of the usual ones among the highest scores of the windows."""
     heights = maxima.heights[: maxima.complete]
     heights = heights[np.isfinite(heights) & (heights > 0)]
     if not len(heights):
-        return 0.0
-    threshold, higher = -np.inf, float(np.median(heights))
+        return Tail(0.0, 0.0, 0)
+    tail, threshold, higher = Tail(0.0, 0.0, 0), -np.inf, float(np.median(heights))
     while higher > threshold:
         threshold = higher
-        higher = _tail(heights[heights <= threshold], rate)
-    return float(higher)
+        usual = heights[heights <= threshold]
+        middle, high = np.quantile(usual, [0.5, 1 - TAIL]).tolist()
+        tail = Tail(middle, high, len(heights))
+        higher = tail.exceeded(rate)
+    return tail
 
 
-def _tail(heights: np.ndarray, rate: float) -> float:
-    """What an exponential tail from the median on exceeds with probability `rate`."""
-    middle, high = np.quantile(heights, [0.5, 1 - TAIL])
-    return high + (high - middle) / np.log(0.5 / TAIL) * np.log(TAIL / rate)
+def alarm_threshold(maxima: BlockMaxima, rate: float = FALSE_ALARMS) -> float:
+    """From where on an event of this recording is an alarm; infinite with too few windows.
+
+    The score of that rate, but never below `FLOOR`; and the highest event is one if it reaches the
+    floor, since whoever asks for a recording's events wants to see one.
+    """
+    tail = tail_of(maxima, rate)
+    if tail.windows < MIN_WINDOWS:
+        return float("inf")
+    return max(FLOOR, min(tail.exceeded(rate), float(maxima.heights.max(initial=0.0))))
+
+
+def causal_threshold(maxima: BlockMaxima, rate: float = FALSE_ALARMS) -> float:
+    """From where on a sample is an alarm as it comes; infinite with too few windows."""
+    tail = tail_of(maxima, rate)
+    return max(FLOOR, tail.exceeded(rate)) if tail.windows >= MIN_WINDOWS else float("inf")
 
 
 def find_events(scores: Scores, window: int, threshold: float) -> list[Event]:
@@ -80,20 +133,58 @@ def find_events(scores: Scores, window: int, threshold: float) -> list[Event]:
 def events_of(summary: Summary, read: Read, threshold: float) -> list[Event]:
     """As `find_events`, of a summary; `read(start, stop)` gives the scores of a stretch."""
     heights, peaks = _peaks(summary.maxima)
-    highest = list(zip(peaks, heights, strict=True))[:MAX_EVENTS]
-    chosen = [(p, h) for i, (p, h) in enumerate(highest) if i < MIN_EVENTS or h >= threshold]
-    events = [_anomaly(summary, read, int(p), float(h), threshold) for p, h in chosen]
+    highest = list(zip(peaks.tolist(), heights.tolist(), strict=True))[:MAX_EVENTS]
+    alarms = [(p, h) for p, h in highest if h >= threshold]
+    others = [(p, h) for p, h in highest[:MIN_EVENTS] if h < threshold]
+    tail = tail_of(summary.maxima)
+    events = [
+        _anomaly(summary, read, group, threshold, tail)
+        for group in [*_joined(alarms, summary.maxima, threshold), *([one] for one in others)]
+    ]
+    events.sort(key=lambda event: -event.score)
     return events + list(_conditions(summary))
 
 
-def _anomaly(summary: Summary, read: Read, peak: int, height: float, threshold: float) -> Event:
+def _joined(
+    peaks: Sequence[tuple[int, float]], maxima: BlockMaxima, threshold: float
+) -> list[list[tuple[int, float]]]:
+    """Alarms of one event: few windows apart, or no window between them below half of it."""
+    groups: list[list[tuple[int, float]]] = []
+    window = maxima.window
+    for place, height in sorted(peaks):
+        if groups:
+            last = groups[-1][-1][0]
+            between = maxima.heights[last // window : place // window + 1]
+            if place - last <= JOINED * window or between.min() > threshold / 2:
+                groups[-1].append((place, height))
+                continue
+        groups.append([(place, height)])
+    return groups
+
+
+def _anomaly(
+    summary: Summary, read: Read, peaks: list[tuple[int, float]], threshold: float, tail: Tail
+) -> Event:
+    """The event of one or more peaks, which lie side by side."""
     window = summary.window
-    first, last = max(0, peak - window), min(summary.length, peak + window + 1)
-    values = read(first, last)
-    # Half of the threshold: hysteresis, so that a dip within an event does not end it.
-    start, end = _extent(values[:, -1], peak - first, min(threshold, height) / 2)
-    lead = summary.leads[_leading(values[peak - first, :-1])]
-    return Event(first + start, first + end, peak, height, lead, alarm=height >= threshold)
+    spans = []
+    for peak, height in (peaks[0], peaks[-1]):
+        first, last = max(0, peak - window), min(summary.length, peak + window + 1)
+        values = read(first, last)
+        # Half of the threshold: hysteresis, so that a dip within an event does not end it.
+        start, end = _extent(values[:, -1], peak - first, min(threshold, height) / 2)
+        spans.append((first + start, first + end))
+    peak, height = max(peaks, key=lambda p: p[1])
+    lead = summary.leads[_leading(read(peak, peak + 1)[0, :-1])]
+    return Event(
+        spans[0][0],
+        spans[-1][1],
+        peak,
+        height,
+        lead,
+        alarm=height >= threshold,
+        one_in=tail.one_in(height),
+    )
 
 
 def _peaks(maxima: BlockMaxima) -> tuple[np.ndarray, np.ndarray]:

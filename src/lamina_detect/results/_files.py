@@ -31,18 +31,21 @@ def prepare(folder: str | os.PathLike[str]) -> pathlib.Path:
 
 
 class ScoresFile:
-    """scores.parquet: time, a score per lead, and the score together; written as the scores come.
+    """scores.parquet: time, a score per lead, the score together, and the causal score together.
 
-    What is written can be read back after `close`, a stretch at a time.
+    Written as the scores come; what is written can be read back after `close`, a stretch at a time.
 
     Args:
         path: Where to write.
-        recording: What is scored: its leads and times.
+        recording: What is scored: its times.
+        leads: Those that are scored.
         rows: Samples that are written, and read back, together.
     """
 
-    def __init__(self, path: pathlib.Path, recording: Recording, rows: int = 65_536) -> None:
-        self.path, self.recording, self.rows = path, recording, rows
+    def __init__(
+        self, path: pathlib.Path, recording: Recording, leads: Sequence[str], rows: int = 65_536
+    ) -> None:
+        self.path, self.recording, self.leads, self.rows = path, recording, leads, rows
         self._waiting: list[np.ndarray] = []
         self._count, self._done = 0, 0
         self._writer: Any = None
@@ -50,9 +53,9 @@ class ScoresFile:
         # Events lie close together: the group of one is mostly that of the next.
         self._group = functools.lru_cache(4)(self._read_group)
 
-    def add(self, values: np.ndarray) -> None:
-        """The scores of the next samples, `(n, leads + 1)`."""
-        self._waiting.append(values)
+    def add(self, values: np.ndarray, causal: np.ndarray) -> None:
+        """The scores of the next samples, `(n, leads + 1)`, and the causal one `(n,)`."""
+        self._waiting.append(np.concatenate([values, causal[:, None]], 1))
         self._count += len(values)
         while self._count >= self.rows:
             self._write(self.rows)
@@ -75,7 +78,7 @@ class ScoresFile:
             times = recording.seconds(np.arange(span.start, span.stop))
         else:
             times = recording.times[span]
-        names = [*(f"score_{lead}" for lead in recording.leads), "score"]
+        names = [*(f"score_{lead}" for lead in self.leads), "score", "causal"]
         return {"time": times} | dict(zip(names, values.T, strict=True))
 
     def close(self) -> None:
@@ -88,14 +91,14 @@ class ScoresFile:
         self._reader = pq.ParquetFile(self.path)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """The scores of samples `start` to `stop`."""
+        """The scores of samples `start` to `stop`: `(n, leads + 1)`."""
         groups = range(start // self.rows, -(-stop // self.rows))
         values = np.concatenate([self._group(g) for g in groups])
         return values[start - groups.start * self.rows :][: stop - start]
 
     def _read_group(self, number: int) -> np.ndarray:
         table = self._reader.read_row_group(number)
-        return np.stack([column.to_numpy() for column in table.columns[1:]], 1)
+        return np.stack([column.to_numpy() for column in table.columns[1:-1]], 1)
 
 
 def write_events(folder: pathlib.Path, recording: Recording, events: Sequence[Event]) -> None:
@@ -108,6 +111,7 @@ def write_events(folder: pathlib.Path, recording: Recording, events: Sequence[Ev
             row = dataclasses.asdict(event)
             row["score"] = f"{event.score:.6g}"
             row["alarm"] = int(event.alarm)
+            row["one_in"] = f"{event.one_in:.3g}"
             writer.writerow([*row.values(), time_of(recording, event.peak)])
 
 

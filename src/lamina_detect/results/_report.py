@@ -77,7 +77,7 @@ def write_report(
         ],
         shapes=[
             {"lead": lead, "picture": _safe(shape_table(learned))}
-            for lead, learned in zip(run["leads"], shapes, strict=False)
+            for lead, learned in zip(view.summary.leads, shapes, strict=False)
         ],
         conditions=[
             {"event": e, "from": when(recording, e.start), "length": length(recording, e)}
@@ -106,14 +106,14 @@ def length(recording: Recording, event: Event) -> str:
     return f"{samples / recording.rate:.2f} s" if recording.rate else f"{samples} samples"
 
 
-def overview(view: View, anomalies: Sequence[Event], threshold: float) -> str:
+def overview(view: View, anomalies: Sequence[Event], threshold: float | None) -> str:
     """The whole recording as one picture."""
     figure = draw_overview(view, anomalies, threshold)
     return _svg(figure, "The whole recording with its score; triangles mark the alarms")
 
 
 def draw_overview(
-    view: View, anomalies: Sequence[Event], threshold: float
+    view: View, anomalies: Sequence[Event], threshold: float | None
 ) -> "matplotlib.figure.Figure":
     """Every lead's range and the score's maximum over the whole recording."""
     recording, summary = view.recording, view.summary
@@ -125,9 +125,10 @@ def draw_overview(
         axis.fill_between(place, low[:, lead], high[:, lead], color=SIGNAL, linewidth=0.6)
         top = np.nanmax(high[:, lead])
         axis.plot(marks, [top] * len(marks), "v", color=ALARM, markersize=4, clip_on=False)
-        axis.set_ylabel(_label(recording, lead), fontsize=8)
+        axis.set_ylabel(_label(recording, summary.leads[lead]), fontsize=8)
     axes[-1].fill_between(place, 0, summary.score.high[:, 0], color=SCORE, linewidth=0.4)
-    axes[-1].axhline(threshold, color=ALARM, linewidth=0.8, linestyle="--")
+    if threshold is not None:
+        axes[-1].axhline(threshold, color=ALARM, linewidth=0.8, linestyle="--")
     axes[-1].set_ylabel("score", fontsize=8)
     _time_axis(axes[-1], recording, recording.length)
     return figure
@@ -140,14 +141,15 @@ def zoom(view: View, event: Event, run: Mapping[str, Any]) -> str:
     stop = min(recording.length, event.peak + ZOOM_AFTER * window)
     inside = slice(max(start, event.start - window), min(stop, event.end))
     figure, axes = _figure(2, (5, 2.4), [1.0, 0.6])
-    lead = view.summary.leads.index(event.lead)
+    lead = list(recording.leads).index(event.lead)
     step = max(1, (stop - start) // COLUMNS)
     place = np.arange(start, stop, step)
     axes[0].plot(place, recording.read(start, stop)[::step, lead], color=SIGNAL, linewidth=0.9)
     axes[0].axvspan(inside.start, inside.stop, color=ALARM, alpha=0.12, linewidth=0)
-    axes[0].set_ylabel(_label(recording, lead), fontsize=8)
+    axes[0].set_ylabel(_label(recording, event.lead), fontsize=8)
     axes[1].fill_between(place, 0, view.values(start, stop)[::step, -1], color=SCORE, linewidth=0)
-    axes[1].axhline(run["threshold"], color=ALARM, linewidth=0.8, linestyle="--")
+    if run["threshold"] is not None:
+        axes[1].axhline(run["threshold"], color=ALARM, linewidth=0.8, linestyle="--")
     axes[1].set_ylabel("score", fontsize=8)
     _time_axis(axes[1], recording, stop - start)
     return _svg(figure, f"{event.lead} around sample {event.peak}")
@@ -214,9 +216,9 @@ def _locator(recording: Recording, span: int) -> Any:
     return MultipleLocator(step * recording.rate)
 
 
-def _label(recording: Recording, lead: int) -> str:
-    unit = recording.units[lead]
-    return f"{recording.leads[lead]} ({unit})" if unit else recording.leads[lead]
+def _label(recording: Recording, lead: str) -> str:
+    unit = recording.units[list(recording.leads).index(lead)]
+    return f"{lead} ({unit})" if unit else lead
 
 
 def _svg(figure: "matplotlib.figure.Figure", title: str) -> str:
