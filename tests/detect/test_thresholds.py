@@ -1,8 +1,11 @@
 """When an event is an alarm, and how rare a score is."""
 
+import json
+
 import numpy as np
 import pytest
 
+import lamina_detect
 from lamina_detect import Scores, find_events
 from lamina_detect.model import tail_table
 from lamina_detect.results import BlockMaxima, alarm_threshold, causal_threshold, tail_of
@@ -100,3 +103,12 @@ def test_alarms_of_one_event_are_joined(gap, between, alarms):
     assert events[0].peak == second
     if alarms == 1:
         assert events[0].start <= first and events[0].end > second
+
+
+def test_what_detect_returns_is_plain_json(tmp_path, rng):
+    """Also with hundreds of windows, where a threshold of their own is fitted."""
+    x = np.sin(np.arange(6000) * 2 * np.pi / 20) + 0.05 * rng.standard_normal(6000)
+    x[3000:3010] = 3
+    np.save(tmp_path / "x.npy", x)
+    run = lamina_detect.detect(tmp_path / "x.npy", out=tmp_path / "out")
+    assert json.loads(json.dumps(run)) == run

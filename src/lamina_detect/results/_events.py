@@ -56,7 +56,9 @@ class Tail:
 
     def exceeded(self, rate: float) -> float:
         """The score that a window exceeds with probability `rate`."""
-        return self.high + (self.high - self.middle) / np.log(0.5 / TAIL) * np.log(TAIL / rate)
+        return float(
+            self.high + (self.high - self.middle) / np.log(0.5 / TAIL) * np.log(TAIL / rate)
+        )
 
     def one_in(self, score: float) -> float:
         """One usual window in so many scores at least so high."""
@@ -182,7 +184,7 @@ def _anomaly(
         peak,
         height,
         lead,
-        alarm=height >= threshold,
+        alarm=bool(height >= threshold),
         one_in=tail.one_in(height),
     )
 
