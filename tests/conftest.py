@@ -1,6 +1,7 @@
 """Settings of every test: the backend comes from KERAS_BACKEND, one per process."""
 
 import gc
+import itertools
 import os
 import pathlib
 
@@ -12,6 +13,8 @@ import keras
 import numpy as np
 import pytest
 
+TESTS_RUN = itertools.count(1)
+COLLECT_EVERY = 200
 KNOWN_FAILURES = pathlib.Path(__file__).with_name("known_failures.txt")
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 COLLECTED = pytest.StashKey[list]()
@@ -60,6 +63,17 @@ def fresh_state():
     keras.config.set_dtype_policy(policy)
     # Python collects when it is due: a full collection after each test was most of the time.
     keras.backend.clear_session(free_memory=False)
+    if next(TESTS_RUN) % COLLECT_EVERY == 0:
+        free_memory()
+
+
+def free_memory():
+    """What compiled functions hold is never garbage by itself: a worker grew to 5 GB on JAX."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

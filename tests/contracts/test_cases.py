@@ -76,17 +76,27 @@ def test_finds_the_bug(name):
     assert broken_by(list(contracts), cls, inputs, kwargs, traits)
 
 
+# A tuple of states: Keras' RNN on JAX takes only a list where it gave one.
+NOT_ON_JAX = {"CellTuple"}
+# Twice the compilations of the test above it, which run for minutes there.
+WITHOUT_TRAITS = pytest.mark.long if keras.backend.backend() == "jax" else pytest.mark.slow
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GOOD)
 def test_leaves_a_correct_layer_alone(name):
+    if name in NOT_ON_JAX and keras.backend.backend() == "jax":
+        pytest.skip("not correct on JAX")
     cls, kwargs, inputs, traits = GOOD[name]
     report = check(cls, inputs, kwargs=kwargs, traits=traits)
     assert report.ok, str(report)
 
 
-@pytest.mark.slow
+@WITHOUT_TRAITS
 @pytest.mark.parametrize("name", GOOD)
 def test_breaks_no_universal_contract_without_its_traits(name):
+    if name in NOT_ON_JAX and keras.backend.backend() == "jax":
+        pytest.skip("not correct on JAX")
     cls, kwargs, inputs, _ = GOOD[name]
     report = check(cls, inputs, kwargs=kwargs)
     assert not [c for c in report.broken if CONTRACTS[c].universal], str(report)
