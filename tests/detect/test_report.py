@@ -6,7 +6,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from lamina_detect import detect
+from lamina_detect import Recording, detect
+from lamina_detect.results import time_of
 from tests.detect.support import pulses, write_record
 
 pytestmark = pytest.mark.tensorflow  # The page does not depend on the backend.
@@ -62,3 +63,10 @@ def test_it_is_one_small_file_without_network(folder):
     assert len(page) < 5_000_000
     assert "<script" not in page and "<link" not in page and "@import" not in page
     assert "src=" not in page.replace('src="data:', "")
+
+
+@pytest.mark.parametrize(
+    ("times", "text"), [(np.array([0.0, 4196.0]), "4196"), (np.array([0.0, 0.125]), "0.125")]
+)
+def test_times_that_are_numbers_stand_as_numbers(times, text):
+    assert time_of(Recording.from_array(np.zeros(2), times=times), 1) == text

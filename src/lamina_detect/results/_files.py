@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import math
+import numbers
 import os
 import pathlib
 import tempfile
@@ -118,7 +119,9 @@ def write_events(folder: pathlib.Path, recording: Recording, events: Sequence[Ev
 def time_of(recording: Recording, sample: int) -> str:
     """The time of a sample as text, in the recording's own terms."""
     if recording.times is not None:
-        return str(recording.times[sample])
+        time = recording.times[sample]
+        # Numbers count something: 4196, not 4196.0.
+        return f"{float(time):.12g}" if isinstance(time, numbers.Real) else str(time)
     return f"{float(recording.seconds(sample)):.6g}"
 
 
