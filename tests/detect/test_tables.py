@@ -451,3 +451,18 @@ def test_a_long_parquet_file_is_read_in_pieces_as_a_short_one_is(tmp_path, monke
     assert (pieces.times[5:9] == whole.times[5:9]).all()
     frame.drop(index=range(9, 20)).to_parquet(tmp_path / "b.parquet", row_group_size=70)
     assert lamina_detect.read(tmp_path / "b.parquet").length == N
+
+
+def test_seconds_stay_seconds_in_every_piece(tmp_path, monkeypatch):
+    """Beyond 20,000 a piece by itself could be days since 1900, or a date without its dashes."""
+    from lamina_detect.recordings import _parquet_pieces
+
+    times = np.arange(3000) * 10.0
+    frame = pd.DataFrame({"time": times, "value": np.sin(times)})
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=70)
+    monkeypatch.setattr(_parquet_pieces, "LARGE", 100)
+    monkeypatch.setattr(_parquet_pieces, "ROWS", 90)
+    pieces = lamina_detect.read(tmp_path / "a.parquet")
+    assert isinstance(pieces.times, _parquet_pieces.EvenTimes)
+    assert pieces.rate == pytest.approx(0.1)
+    assert pieces.times[2900] == 29000

@@ -37,7 +37,7 @@ def read_in_pieces(
     steps = _Steps()
     for batch in file.iter_batches(batch_size=ROWS, columns=[*leads, *([time] if time else [])]):
         piece = table_of(path, batch.to_pandas(ignore_metadata=True))
-        if time and not steps.add(times_of(piece, time, options)):
+        if time and not steps.add(_times_as(axis.times, piece, time, options)):
             return None
         for scan in scans:
             scan.add(piece.columns[scan.name].values)
@@ -57,6 +57,13 @@ def read_in_pieces(
         times=times,
         notes=tuple(table.notes),
     )
+
+
+def _times_as(first: Any, piece: Table, time: str, options: ReadOptions) -> Any:
+    """The times of a piece, read as the first ones were: numbers stay numbers however large."""
+    if hasattr(first, "asi8"):
+        return times_of(piece, time, options)
+    return np.asarray(piece.columns[time].values, "float64")
 
 
 class _Steps:
