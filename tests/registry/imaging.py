@@ -331,6 +331,7 @@ ROWS = [
         oracle=sampled,
         tolerance=2e-6,
         traits=MEASURES,
+        exports=frozenset({"savedmodel", "onnx"}),
     ),
     Row(
         "DisplacementField",
