@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, Shape, is_concrete, register, to_numpy
+from lamina._common._table import add_table, check_loaded, table_config
 from lamina.codec._codes import (
     StatelessCodeLayer,
     check_compiled_policy,
@@ -19,7 +20,7 @@ from lamina.codec._codes import (
 )
 from lamina.codec._exact_search import exact_search
 from lamina.codec._stages import SKIP
-from lamina.codec._table import add_table, check_loaded, rows, table_config
+from lamina.codec._table import rows
 
 
 @register

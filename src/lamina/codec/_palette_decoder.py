@@ -6,9 +6,10 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, Shape, integer, is_concrete, received, register, to_numpy
+from lamina._common._table import add_table, check_loaded, table_config
 from lamina.codec._codes import StatelessCodeLayer, check_integer, to_index
 from lamina.codec._exact_search import exact_search
-from lamina.codec._table import add_table, check_loaded, rows, table_config
+from lamina.codec._table import rows
 
 
 @register

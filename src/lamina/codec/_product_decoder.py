@@ -15,6 +15,7 @@ from lamina._common import (
     to_numpy,
 )
 from lamina._common._fast import product
+from lamina._common._table import add_table, check_loaded, table_config
 from lamina.codec._bit_unpack import BitUnpack
 from lamina.codec._codes import (
     StatelessCodeLayer,
@@ -26,7 +27,6 @@ from lamina.codec._codes import (
 )
 from lamina.codec._exact_search import exact_search
 from lamina.codec._stages import SKIP, stages_side_by_side
-from lamina.codec._table import add_table, check_loaded, table_config
 
 
 @register

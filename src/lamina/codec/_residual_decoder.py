@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, Shape, integer, is_concrete, received, register, to_numpy
+from lamina._common._table import add_table, check_loaded, table_config
 from lamina.codec._codes import (
     StatelessCodeLayer,
     check_compiled_policy,
@@ -18,7 +19,6 @@ from lamina.codec._codes import (
 )
 from lamina.codec._exact_search import exact_search
 from lamina.codec._stages import sum_of_stages
-from lamina.codec._table import add_table, check_loaded, table_config
 
 
 @register

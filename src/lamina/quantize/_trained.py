@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, Shape, choice, number, received, to_numpy
-from lamina.codec._table import check_loaded
+from lamina._common._table import check_loaded
 from lamina.quantize._codebook import Codebook
 from lamina.quantize._metrics import perplexity_of, usage_of
 from lamina.quantize._quantizer import Quantizer, straight_through
