@@ -36,7 +36,7 @@ def detect(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     false_alarms: Annotated[
         float, typer.Option(help="The part of the usual windows that may be alarms.")
-    ] = 0.01,
+    ] = 0.02,
     as_json: Annotated[bool, typer.Option("--json", help="Print run.json.")] = False,
     backend: BackendOption = None,
 ) -> None:

@@ -10,13 +10,13 @@ from lamina_detect.recordings import Read
 from lamina_detect.results._summary import BlockMaxima, Summary
 
 # Of the windows: the rate at which, on the known series, most alarms are right (docs/detection.md).
-FALSE_ALARMS = 0.01
+FALSE_ALARMS = 0.02
 # A score of 3, a probability of 1 in 20 by the mean of the experts, is never an alarm below it.
 FLOOR = 3.0
 # With fewer windows no rate can be stated: the steepness of the tail is then that of two or three.
 MIN_WINDOWS = 30
 # Alarms so few windows apart are one, if they are of one event.
-JOINED = 4
+JOINED = 8
 # So many of the highest peaks are events, whether they are alarms or not; and no more in all than
 # people, and the report, can go through.
 MIN_EVENTS, MAX_EVENTS = 10, 1000
