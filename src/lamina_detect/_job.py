@@ -83,7 +83,7 @@ def detect(
     scored = read(recording, columns, rate, **options)
     learned = read(fit, columns, rate, **options) if fit else scored
     report("learning", 0, 1)
-    detector = Detector(**settings).fit(learned)
+    detector = Detector(**settings).fit(learned, scored if fit else None)
     with atomic_write(folder / "scores.parquet") as path:
         view, causal, evaluation = _score(
             detector, scored, path, lambda done, of: report("scoring", done, of)

@@ -1,4 +1,4 @@
-"""lamina as a user runs it from Python: fit, score; and its own alarms' window."""
+"""lamina as `lamina detect FILE --fit TRAIN` runs it: fit, score; and its own alarms' window."""
 
 import dataclasses
 
@@ -19,8 +19,9 @@ def lamina(series: Series) -> Found:
     from lamina_detect import BadInput, Detector
 
     try:
-        detector = Detector().fit(series.learned.astype("float32"))
-        found = detector.score(series.x.astype("float32"))
+        x = series.x.astype("float32")
+        detector = Detector().fit(x[: series.train], x) if series.train else Detector().fit(x)
+        found = detector.score(x)
     except BadInput as error:
         return Found(dict.fromkeys(_modes(), np.zeros(len(series.x))), note=f"refused: {error}")
     finally:

@@ -2,7 +2,7 @@
 
 import os
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -25,7 +25,7 @@ from lamina_detect.model._build import (
 from lamina_detect.model._experts import Learned, learn_experts
 from lamina_detect.model._score_gate import ScoreGate
 from lamina_detect.model._score_stream import ScoreStream
-from lamina_detect.model._shapes import Shapes
+from lamina_detect.model._shapes import LEAST_VISITS, Shapes
 from lamina_detect.recordings import Recording
 
 # 1: the density alone, one score. Read, and scored as it was.
@@ -111,19 +111,37 @@ class Detector:
         known = self.settings
         return 0 if known["format"] == 1 else known["window"] - 1
 
-    def fit(self, recording: Recording | np.ndarray) -> "Detector":
+    def fit(
+        self, recording: Recording | np.ndarray, to_score: Recording | np.ndarray | None = None
+    ) -> "Detector":
         """Learn from a `Recording` (or an array) what is usual. Returns the detector.
 
-        Leads that are constant in it are left out: `settings["left_out"]`.
+        Leads that are constant in it are left out: `settings["left_out"]`; if all are, those stay
+        that change in `to_score`.
+
+        Args:
+            recording: What to learn from.
+            to_score: What is then to be scored, if that is another recording. It shows the period,
+                which a short training part need not, and how long a window may be. And no anomaly
+                is expected in `recording` then: what came once in it is usual.
         """
         recording = _as_recording(recording)
         pieces = _fit.fitting_pieces(recording)
-        used = _fit.find_used(recording, pieces)
+        shown, length = None, None
+        if to_score is not None:
+            to_score = _as_recording(to_score)
+            _check_leads(to_score, recording.leads)
+            shown, length = _fit.fitting_pieces(to_score), to_score.length
+        used = _fit.find_used(recording, pieces, shown)
         pieces = [piece[:, used] for piece in pieces]
-        scale = _fit.find_scale(recording, pieces, self.window, self.window_of_period)
+        shown = shown and [piece[:, used] for piece in shown]
+        scale = _fit.find_scale(
+            recording, shown or pieces, self.window, self.window_of_period, length
+        )
         settings = self._new_settings(recording, used, scale)
+        settings["visits"] = 1 if to_score is not None else LEAST_VISITS
         learn = self._fit_density if scale.rhythm else self._fit_experts
-        self.scorer = learn(recording, pieces, scale, settings)
+        self.scorer = learn(recording, pieces, scale, settings, shown)
         self.model = build_model(recording.packing, self.scorer, used)
         return self
 
@@ -133,10 +151,11 @@ class Detector:
         pieces: list[np.ndarray],
         scale: _fit.Scale,
         settings: dict[str, Any],
+        shown: list[np.ndarray] | None,
     ) -> keras.Model:
         front = build_front(len(settings["leads"]), self.cutoff_of_period / scale.period)
         scorer = build_density_scorer(front, settings)
-        self._assign_scale(scorer, pieces, scale)
+        self._assign_scale(scorer, pieces, scale, shown)
         filtered = _outputs(front, pieces)
         gate = scorer.get_layer("steady")
         factors = _outputs(keras.Model(scorer.input, gate.output), pieces)
@@ -151,9 +170,10 @@ class Detector:
         pieces: list[np.ndarray],
         scale: _fit.Scale,
         settings: dict[str, Any],
+        shown: list[np.ndarray] | None,
     ) -> keras.Model:
         scorer = build_scorer(settings)
-        centre, spread = self._assign_scale(scorer, pieces, scale)
+        centre, spread = self._assign_scale(scorer, pieces, scale, shown)
         standard = [((piece - centre) / spread).astype("float32") for piece in pieces]
         signals = _fit.signals_of(recording, standard, settings)
         self.experts = [learn_experts(signal, settings) for signal in signals]
@@ -177,9 +197,13 @@ class Detector:
         return scorer
 
     def _assign_scale(
-        self, scorer: keras.Model, pieces: list[np.ndarray], scale: _fit.Scale
+        self,
+        scorer: keras.Model,
+        pieces: list[np.ndarray],
+        scale: _fit.Scale,
+        shown: list[np.ndarray] | None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        centre, spread = _fit.centre_and_scale(pieces)
+        centre, spread = _fit.centre_and_scale(pieces, shown)
         standardise = scorer.get_layer("standardise")
         standardise.centre.assign(centre)
         standardise.scale.assign(spread)
@@ -212,7 +236,7 @@ class Detector:
         }
         if scale.rhythm:
             return settings
-        settings |= _fit.windows_of(scale, recording.length, self.window_of_period)
+        settings |= _fit.windows_of(scale, self.window_of_period)
         every = settings["every"]
         lags = {name: settings[name] // every for name in ("window", "half", "density_window")}
         return settings | {
@@ -337,12 +361,7 @@ class Detector:
 
     def _check_fits(self, recording: Recording) -> None:
         known = self.settings
-        expected = [*known["leads"], *known.get("left_out", ())]
-        if len(recording.leads) != len(expected):
-            raise BadInput(
-                f"{recording.name} has {len(recording.leads)} leads; the model was made for "
-                f"{len(expected)}: {', '.join(expected)}"
-            )
+        _check_leads(recording, [*known["leads"], *known.get("left_out", ())])
         if known["rate"] and recording.rate and known["rate"] != recording.rate:
             raise BadInput(
                 f"{recording.name} has {recording.rate:g} samples per second; the model was made "
@@ -359,6 +378,14 @@ class Detector:
                 f"{recording.name}: {recording.length} samples are fewer than one window of "
                 f"{known['window']}"
             )
+
+
+def _check_leads(recording: Recording, expected: Sequence[str]) -> None:
+    if len(recording.leads) != len(expected):
+        raise BadInput(
+            f"{recording.name} has {len(recording.leads)} leads; the model was made for "
+            f"{len(expected)}: {', '.join(expected)}"
+        )
 
 
 def _outputs(model: keras.Model, pieces: list[np.ndarray]) -> list[np.ndarray]:

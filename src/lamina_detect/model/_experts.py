@@ -77,8 +77,10 @@ def learn_experts(signal: Signal, settings: Mapping[str, Any]) -> Learned:
     rng = np.random.default_rng(settings["seed"])
     windows, at = signal.windows(window, every, CODEBOOK_FROM)
     nearest = settings["nearest"]
-    raw = learn_codebook(windows, at, nearest, window, rng)
-    centred = learn_codebook(windows - windows.mean(1, keepdims=True), at, nearest, window, rng)
+    least = settings["visits"]
+    raw = learn_codebook(windows, at, nearest, window, rng, least)
+    level = windows.mean(1, keepdims=True)
+    centred = learn_codebook(windows - level, at, nearest, window, rng, least)
     half, _ = signal.windows(settings["half"], every, COVARIANCE_FROM)
     short, at = signal.windows(settings["density_window"], every, DENSITY_FROM)
     density = learn_shapes(short, settings["components"], settings["shapes"], rng, at // every)
@@ -92,15 +94,20 @@ def learn_experts(signal: Signal, settings: Mapping[str, Any]) -> Learned:
 
 
 def learn_codebook(
-    windows: np.ndarray, at: np.ndarray, count: int, window: int, rng: np.random.Generator
+    windows: np.ndarray,
+    at: np.ndarray,
+    count: int,
+    window: int,
+    rng: np.random.Generator,
+    least: int,
 ) -> np.ndarray:
-    """The shapes `(count, lags)`: means of like windows that came more than once."""
+    """The shapes `(count, lags)`: means of like windows that came at least `least` times."""
     coordinates = principal_directions(windows, min(COORDINATES, windows.shape[1] - 1), level=True)
     z = (windows - windows.mean(0)) @ coordinates
     count = max(1, min(count, len(z) // WINDOWS_PER_SHAPE))
     nearest, _ = assign(z, kmeans(z, count, rng, PASSES))
     members = np.bincount(nearest, minlength=count)
-    kept = visited(visits(nearest, at, count, window), members)
+    kept = visited(visits(nearest, at, count, window), members, least)
     order = np.argsort(nearest, kind="stable")
     starts = np.searchsorted(nearest[order], np.flatnonzero(members))
     sums = np.zeros((count, windows.shape[1]))

@@ -22,6 +22,8 @@ CYCLES_PER_PERIOD = 9
 # Eight coordinates need as many samples; and a recording holds at least so many windows, so that
 # there are some to compare.
 MIN_WINDOW, WINDOWS_PER_RECORDING = 8, 6
+# Of a training part by itself: the window is known from elsewhere.
+WINDOWS_PER_TRAINING = 4
 # Below this a period is a few samples, and from so many periods on the shapes of a rhythm are known
 # well enough for the density alone (docs/detection.md).
 MIN_RHYTHM_PERIOD, RHYTHM_PERIODS = 16, 1000
@@ -48,7 +50,8 @@ QUARTILES = 1.35
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """In samples: the window that is looked at, and the period that filter and windows follow.
+    """In samples: the window that is looked at, the period that filter and windows follow, and the
+    longest window that the recordings have room for.
 
     `rhythm`: a clear period came so often that the density alone judges.
     """
@@ -56,6 +59,7 @@ class Scale:
     window: int
     period: float
     rhythm: bool
+    longest: int
 
 
 def fitting_pieces(recording: Recording) -> list[np.ndarray]:
@@ -66,16 +70,21 @@ def fitting_pieces(recording: Recording) -> list[np.ndarray]:
     return [recording.read(int(s), int(s) + PIECE) for s in starts]
 
 
-def find_used(recording: Recording, pieces: Sequence[np.ndarray]) -> list[int]:
-    """The leads that change; BadInput if one has no sample, or none changes."""
+def find_used(
+    recording: Recording, pieces: Sequence[np.ndarray], to_score: Sequence[np.ndarray] | None = None
+) -> list[int]:
+    """The leads that change, or else those that change in `to_score`.
+
+    BadInput if one has no sample, or none changes.
+    """
     everything = np.concatenate(pieces)
-    used = []
-    for number, (lead, x) in enumerate(zip(recording.leads, everything.T, strict=True)):
-        there = x[np.isfinite(x)]
-        if not len(there):
+    for lead, x in zip(recording.leads, everything.T, strict=True):
+        if not np.isfinite(x).any():
             raise BadInput(f"{recording.name}: {lead} has no valid sample")
-        if there.min() < there.max():
-            used.append(number)
+    used = _changing(everything)
+    if not used and to_score is not None:
+        # Whatever leaves the constant is what is sought.
+        used = _changing(np.concatenate(to_score))
     if not used:
         names = ", ".join(recording.leads)
         value = everything[np.isfinite(everything)][0]
@@ -83,13 +92,22 @@ def find_used(recording: Recording, pieces: Sequence[np.ndarray]) -> list[int]:
     return used
 
 
+def _changing(samples: np.ndarray) -> list[int]:
+    there = [x[np.isfinite(x)] for x in samples.T]
+    return [number for number, x in enumerate(there) if len(x) and x.min() < x.max()]
+
+
 def find_scale(
     recording: Recording,
     pieces: Sequence[np.ndarray],
     window: int | None,
     window_of_period: float,
+    to_score: int | None = None,
 ) -> Scale:
-    """From the data, unless `window` is given."""
+    """From the data, unless `window` is given.
+
+    `pieces` are of what is scored, and `to_score` is its length, if that is another recording.
+    """
     found, cycles = [], []
     for x in np.concatenate(pieces).T:
         x = filled(x)
@@ -100,10 +118,13 @@ def find_scale(
     rhythm = bool(known) and period >= MIN_RHYTHM_PERIOD
     rhythm = rhythm and recording.length >= RHYTHM_PERIODS * period
     part = window_of_period if rhythm else 1.0
+    longest = (to_score or recording.length) // WINDOWS_PER_RECORDING
+    if to_score:
+        longest = min(longest, recording.length // WINDOWS_PER_TRAINING)
+    longest = max(MIN_WINDOW, longest)
     if window is None:
         window = max(MIN_WINDOW, round(part * period))
-        if not rhythm:
-            window = min(window, max(MIN_WINDOW, recording.length // WINDOWS_PER_RECORDING))
+        window = window if rhythm else min(window, longest)
     else:
         period = window / part
     if recording.length < 2 * window:
@@ -111,16 +132,15 @@ def find_scale(
             f"{recording.name}: {recording.length} samples are too few to learn from: "
             f"shorter than two windows of {window} samples"
         )
-    return Scale(window, max(period, window / part), rhythm)
+    return Scale(window, max(period, window / part), rhythm, longest)
 
 
-def windows_of(scale: Scale, length: int, window_of_period: float) -> dict[str, int]:
+def windows_of(scale: Scale, window_of_period: float) -> dict[str, int]:
     """The windows of the experts: `window`, `half`, `density_window`, in steps of `every`."""
     every = -(-scale.window // MOST_LAGS)
-    most = max(MIN_WINDOW, length // WINDOWS_PER_RECORDING)
 
     def of(part: float) -> int:
-        samples = min(max(MIN_WINDOW, round(part * scale.period)), most, scale.window)
+        samples = min(max(MIN_WINDOW, round(part * scale.period)), scale.longest, scale.window)
         return every * max(1, samples // every)
 
     return {
@@ -131,14 +151,18 @@ def windows_of(scale: Scale, length: int, window_of_period: float) -> dict[str, 
     }
 
 
-def centre_and_scale(pieces: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Median and ordinary spread of each lead."""
+def centre_and_scale(
+    pieces: Sequence[np.ndarray], to_score: Sequence[np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Median and ordinary spread of each lead; that of `to_score` where `pieces` have none."""
     everything = np.concatenate(pieces)
     everything = np.where(np.isfinite(everything), everything, np.nan)
     low, middle, high = np.nanquantile(everything, [0.25, 0.5, 0.75], axis=0)
     # By the quartiles, which anomalies do not move; where half of the samples are equal they are
     # 0 apart.
     spread = np.nanstd(everything, axis=0)
+    if to_score is not None:
+        spread = np.where(spread > 0, spread, centre_and_scale(to_score)[1])
     return middle, np.where(high > low, (high - low) / QUARTILES, spread)
 
 

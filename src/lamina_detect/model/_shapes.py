@@ -106,9 +106,9 @@ def visits(nearest: np.ndarray, at: np.ndarray, count: int, window: int) -> np.n
     return np.bincount(shape[again], minlength=count)
 
 
-def visited(came: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """The shapes that came at least `LEAST_VISITS` times; all, where none did."""
-    kept = (members > 0) & (came >= LEAST_VISITS)
+def visited(came: np.ndarray, members: np.ndarray, least: int = LEAST_VISITS) -> np.ndarray:
+    """The shapes that came at least so often; all, where none did."""
+    kept = (members > 0) & (came >= least)
     return kept if kept.any() else members > 0
 
 
