@@ -35,8 +35,11 @@ def detect(
     shapes: Annotated[int, typer.Option(help="The most shapes in a lead's codebook.")] = 200,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     false_alarms: Annotated[
-        float, typer.Option(help="The part of the usual windows that may be alarms.")
-    ] = 0.01,
+        str,
+        typer.Option(
+            metavar="RATE", help="Of usual windows, the part that may be alarms; or 2/day, 1/week."
+        ),
+    ] = "0.01",
     as_json: Annotated[bool, typer.Option("--json", help="Print run.json.")] = False,
     backend: BackendOption = None,
 ) -> None:

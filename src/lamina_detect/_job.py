@@ -11,8 +11,8 @@ from typing import Any
 
 import keras
 
-from lamina_detect._common import BadInput, atomic_write
-from lamina_detect.model import Detector
+from lamina_detect._common import atomic_write
+from lamina_detect.model import Detector, nearest_usual
 from lamina_detect.recordings import Recording, demo_path, read
 from lamina_detect.results import (
     FALSE_ALARMS,
@@ -20,10 +20,12 @@ from lamina_detect.results import (
     BlockMaxima,
     Evaluation,
     Event,
+    FalseAlarms,
     LearnedShapes,
     ScoresFile,
     Summary,
     View,
+    a_day,
     alarm_threshold,
     causal_threshold,
     events_of,
@@ -50,7 +52,7 @@ def detect(
     rate: float | None = None,
     progress: Progress | None = None,
     reading: Mapping[str, Any] | None = None,
-    false_alarms: float = FALSE_ALARMS,
+    false_alarms: float | str = FALSE_ALARMS,
     **settings: Any,
 ) -> dict[str, Any]:
     """Find what is unusual in a recording and write the results to a folder.
@@ -62,7 +64,8 @@ def detect(
         columns, rate: As in `read`.
         progress: Called with `(what, done, of)`.
         reading: More arguments of `read`, by name.
-        false_alarms: Of the windows that are like the others, the part that may be alarms.
+        false_alarms: Of the windows that are like the others, the part that may be alarms, such as
+            0.001; or how many an hour, a day or a week, where there is a time axis: "2/day".
         settings: Of the `Detector`.
 
     Returns:
@@ -70,11 +73,7 @@ def detect(
     """
     began = time.perf_counter()
     report = progress or (lambda what, done, of: None)
-    if not 0 < false_alarms < 0.5:
-        raise BadInput(
-            f"`false_alarms` must be a part of the windows between 0 and 0.5. "
-            f"Received: {false_alarms!r}"
-        )
+    stated = FalseAlarms.parse(false_alarms)
     folder = prepare(out)
     if recording is None:
         recording, fit = (demo_path("TEST"), fit or demo_path("TRAIN"))
@@ -84,19 +83,24 @@ def detect(
     learned = read(fit, columns, rate, **options) if fit else scored
     report("learning", 0, 1)
     detector = Detector(**settings).fit(learned, scored if fit else None)
+    window = detector.settings["window"]
+    part = stated.a_window(window, scored.rate)
     with atomic_write(folder / "scores.parquet") as path:
         view, causal, evaluation = _score(
             detector, scored, path, lambda done, of: report("scoring", done, of)
         )
-        threshold = alarm_threshold(view.summary.maxima, false_alarms)
-        online = causal_threshold(causal, false_alarms)
+        threshold = alarm_threshold(view.summary.maxima, part)
+        online = causal_threshold(causal, part)
+        detector.tail = dataclasses.astuple(tail_of(causal, part))
         if math.isfinite(online):
             detector.threshold = online
         events = _explained(detector, scored, events_of(view.summary, view.values, threshold))
         run = _run_record(scored, learned, detector, events, evaluation.metrics())
         run |= {"threshold": threshold if math.isfinite(threshold) else None, "floor": FLOOR}
-        run["false_alarms_a_window"] = false_alarms
-        run["windows"] = tail_of(view.summary.maxima, false_alarms).windows
+        run["false_alarms"] = str(stated)
+        run["false_alarms_a_window"] = part
+        run["false_alarms_a_day"] = a_day(part, window, scored.rate)
+        run["windows"] = tail_of(view.summary.maxima, part).windows
         report("writing", 0, 1)
         write_events(folder, scored, events)
         with atomic_write(folder / "model.keras") as model:
@@ -136,7 +140,8 @@ def _explained(detector: Detector, recording: Recording, events: Sequence[Event]
     for number, event in enumerate(events):
         if event.kind == "anomaly" and number < EXPLAINED:
             expert, lead = detector.explain(recording, event.peak)
-            event = dataclasses.replace(event, expert=expert, lead=lead)
+            nearest = nearest_usual(detector, recording, event.peak, expert)
+            event = dataclasses.replace(event, expert=expert, lead=lead, nearest=nearest)
         explained.append(event)
     return explained
 
@@ -182,6 +187,7 @@ def _shown(recording: Recording, event: Event) -> dict[str, Any]:
         "alarm": event.alarm,
         "one_in": float(f"{event.one_in:.3g}"),
         "expert": event.expert,
+        "nearest": event.nearest and event.nearest.distances(),
     }
 
 

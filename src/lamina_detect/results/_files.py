@@ -103,17 +103,20 @@ class ScoresFile:
 
 
 def write_events(folder: pathlib.Path, recording: Recording, events: Sequence[Event]) -> None:
-    """events.csv: the fields of each `Event`, and the time of its peak."""
-    names = [field.name for field in dataclasses.fields(Event)]
+    """events.csv: the fields of each `Event`, the time of its peak, and how far the nearest usual
+    shape is in its lead: which one, and the distance (see `NearestShape`)."""
+    names = [f.name for f in dataclasses.fields(Event) if f.name != "nearest"]
     with atomic_write(folder / "events.csv") as path, path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*names, "time"])
+        writer.writerow([*names, "time", "shape", "distance"])
         for event in events:
-            row = dataclasses.asdict(event)
+            row = {name: getattr(event, name) for name in names}
             row["score"] = f"{event.score:.6g}"
             row["alarm"] = int(event.alarm)
             row["one_in"] = f"{event.one_in:.3g}"
-            writer.writerow([*row.values(), time_of(recording, event.peak)])
+            near = event.nearest and event.nearest.of(event.lead)
+            shape = [near.shape, f"{near.distance:.4g}"] if near else ["", ""]
+            writer.writerow([*row.values(), time_of(recording, event.peak), *shape])
 
 
 def time_of(recording: Recording, sample: int) -> str:
