@@ -40,6 +40,9 @@ def detect(
             metavar="RATE", help="Of usual windows, the part that may be alarms; or 2/day, 1/week."
         ),
     ] = "0.01",
+    threshold: Annotated[
+        float | None, typer.Option(help="Score from which on an event is an alarm, instead.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print run.json.")] = False,
     backend: BackendOption = None,
 ) -> None:
@@ -57,7 +60,16 @@ def detect(
     try:
         with _progress() as progress:
             run = job(
-                recording, out, fit, column, rate, progress, reading, false_alarms, **settings
+                recording,
+                out,
+                fit,
+                column,
+                rate,
+                progress,
+                reading,
+                false_alarms,
+                threshold,
+                **settings,
             )
     except BadInput as error:
         typer.echo(f"lamina detect: {error}".replace("\n", " "), err=True)

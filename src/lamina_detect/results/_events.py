@@ -139,8 +139,8 @@ def find_events(scores: Scores, window: int, threshold: float) -> list[Event]:
 
 def events_of(summary: Summary, read: Read, threshold: float) -> list[Event]:
     """As `find_events`, of a summary; `read(start, stop)` gives the scores of a stretch."""
-    heights, peaks = _peaks(summary.maxima)
-    highest = list(zip(peaks.tolist(), heights.tolist(), strict=True))[:MAX_EVENTS]
+    heights, peaks = highest_peaks(summary.maxima)
+    highest = list(zip(peaks.tolist(), heights.tolist(), strict=True))
     alarms = [(p, h) for p, h in highest if h >= threshold]
     others = [(p, h) for p, h in highest[:MIN_EVENTS] if h < threshold]
     tail = tail_of(summary.maxima)
@@ -194,8 +194,10 @@ def _anomaly(
     )
 
 
-def _peaks(maxima: BlockMaxima) -> tuple[np.ndarray, np.ndarray]:
-    """Heights and places of peaks at least a window apart, the higher ones first served."""
+def highest_peaks(maxima: BlockMaxima) -> tuple[np.ndarray, np.ndarray]:
+    """Heights and places of peaks at least a window apart, the higher ones first served; of at
+    most `MAX_EVENTS`.
+    """
     order = np.argsort(-maxima.heights, kind="stable")
     places, kept = maxima.places, np.zeros(len(order) + 2, bool)
     chosen = []
@@ -208,6 +210,8 @@ def _peaks(maxima: BlockMaxima) -> tuple[np.ndarray, np.ndarray]:
         if not (before or after):
             kept[block + 1] = True
             chosen.append(block)
+            if len(chosen) == MAX_EVENTS:
+                break
     return maxima.heights[chosen], places[chosen]
 
 
