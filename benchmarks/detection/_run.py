@@ -2,12 +2,13 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import json
 import multiprocessing
 import os
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -94,7 +95,8 @@ def figures_of(series: Series, method: Method, found: Found, mode: str) -> Recor
     """What is judged is what comes after the training part."""
     y, score = series.y[series.train :], found.scores[mode]
     figures = _metrics.Figures.of(y, score[series.train :], series.buffer)
-    rules = {"lamina's": _alarms.by_lamina}
+    product = functools.partial(_alarms.by_lamina, live=mode == CAUSAL)
+    rules: dict[str, Callable[..., list[_alarms.Alarm]]] = {"lamina's": product}
     if method.name != OURS:  # its score need not be a -log p
         rules |= {"rate": _alarms.by_rate, "rate or highest": _alarms.by_rate_or_highest}
     alarms = {}

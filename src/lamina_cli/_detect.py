@@ -39,7 +39,7 @@ def detect(
         typer.Option(
             metavar="RATE", help="Of usual windows, the part that may be alarms; or 2/day, 1/week."
         ),
-    ] = "0.01",
+    ] = "0.02",
     threshold: Annotated[
         float | None, typer.Option(help="Score from which on an event is an alarm, instead.")
     ] = None,

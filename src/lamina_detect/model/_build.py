@@ -12,7 +12,7 @@ import lamina
 from lamina_detect.model._counted import Counted
 from lamina_detect.model._density import LeadScores, ShapeDensity
 from lamina_detect.model._expert_mean import ExpertMean
-from lamina_detect.model._experts import Learned
+from lamina_detect.model._experts import Learned, relation_lags
 from lamina_detect.model._moving_mean import MovingMean
 from lamina_detect.model._nearest_shape import NearestShape
 from lamina_detect.model._power_change import PowerChange
@@ -21,6 +21,7 @@ from lamina_detect.model._shapes import Shapes
 from lamina_detect.model._tail_probability import TailProbability
 from lamina_detect.model._types import Tensor
 from lamina_detect.model._whitened_distance import WhitenedDistance
+from lamina_detect.model._whitening import Whitening
 from lamina_detect.recordings import Packing
 
 ALL_PASS = [[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]]
@@ -31,11 +32,17 @@ HIGHEST_CUTOFF = 0.2
 EXPERTS = {
     "shape": 2.0,
     "shape without level": 2.0,
-    "power": 1.0,
+    "power": 2.0,
     "density": 1.0,
     "variance": 1.0,
+    "relation": 4.0,
     "value": 0.5,
 }
+
+
+def experts_of(leads: int) -> list[str]:
+    """Of one lead there is no relation to others."""
+    return [name for name in EXPERTS if leads > 1 or name != "relation"]
 
 
 def build_front(leads: int, cutoff: float | None) -> keras.Model:
@@ -82,6 +89,7 @@ def build_scorer(settings: Mapping[str, Any]) -> keras.Model:
     x = keras.Input((None, leads), name="samples")
     standard = Standardise(name="standardise")(x)
     nearest, power, density, variance = _raw_scores(standard, settings)
+    relation = _relation(standard, settings) if leads > 1 else None
     value = ops.abs(standard)
     # One sample more: the power is of steps.
     gates = {
@@ -93,6 +101,11 @@ def build_scorer(settings: Mapping[str, Any]) -> keras.Model:
     long = Counted(name="counted_long")([ops.concatenate([nearest, power], -1), gates["long"]])
     density = Counted(name="counted_density")([density, gates["density"]])
     variance = Counted(name="counted_half")([variance, gates["half"]])
+    if relation is not None:
+        # 1 only where no lead has a gap.
+        together = ops.sum(gates["half"], -1, keepdims=True) / leads
+        relation = Counted(name="counted_relation")([relation, together])
+        variance = ops.concatenate([variance, *[relation] * leads], -1)
     value = Counted(name="counted_sample")([value, gates["sample"]])
     causal = ops.concatenate([long, density, variance, value], -1)
     later = ops.concatenate(
@@ -106,7 +119,7 @@ def build_scorer(settings: Mapping[str, Any]) -> keras.Model:
     )
     causal = TailProbability(name="causal_tails")(causal)
     later = TailProbability(name="tails")(later)
-    weights = list(EXPERTS.values())
+    weights = [EXPERTS[name] for name in settings["experts"]]
     scores = LeadScores(dict(settings), name="scores")(
         [ExpertMean(weights, name="causal_mean")(causal), gates["long"]]
     )
@@ -168,6 +181,19 @@ def _raw_scores(standard: Tensor, settings: Mapping[str, Any]) -> list[Tensor]:
     ]
 
 
+def _relation(standard: Tensor, settings: Mapping[str, Any]) -> Tensor:
+    """How unusual all leads together are, a few samples of each over half a window."""
+    lags = relation_lags(settings["half"])
+    directions = settings["relation"]
+    products = lamina.LagDense(
+        directions + 1, lags, use_bias=False, trainable=False, name="relation_products"
+    )(standard)
+    energy = lamina.LagDense(1, lags, use_bias=False, trainable=False, name="relation_energy")(
+        ops.square(standard)
+    )
+    return WhitenedDistance(directions, name="relation")([products, energy])
+
+
 def _joined(parts: Sequence[Tensor]) -> Tensor:
     return ops.concatenate(parts, -1) if len(parts) > 1 else parts[0]
 
@@ -203,8 +229,10 @@ def scorer_of(model: keras.Model) -> keras.Model:
     return model if model.name == "scorer" else model.get_layer("scorer")
 
 
-def assign_experts(scorer: keras.Model, learned: Sequence[Learned]) -> None:
-    """What the experts of `build_scorer` learned, one for each lead."""
+def assign_experts(
+    scorer: keras.Model, learned: Sequence[Learned], relation: Whitening | None
+) -> None:
+    """What the experts of `build_scorer` learned, one for each lead, and of all leads together."""
     for lead, own in enumerate(learned):
         products = scorer.get_layer(f"products_{lead}")
         energies = scorer.get_layer(f"energies_{lead}")
@@ -228,6 +256,13 @@ def assign_experts(scorer: keras.Model, learned: Sequence[Learned]) -> None:
         )
         nearest.assign(own.raw, own.centred)
         scorer.get_layer(f"variance_{lead}").assign(own.whitening)
+    if relation is not None:
+        products = scorer.get_layer("relation_products")
+        kernel = np.concatenate([relation.directions, relation.mean[:, None]], 1)
+        products.kernel.assign(kernel.reshape(products.kernel.shape))
+        energy = scorer.get_layer("relation_energy")
+        energy.kernel.assign(np.ones(energy.kernel.shape))
+        scorer.get_layer("relation").assign(relation)
     scorer.get_layer("density").assign([own.density for own in learned])
     scorer.get_layer("power_change").assign(
         np.array([own.power_floor for own in learned]),

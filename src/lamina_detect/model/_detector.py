@@ -3,7 +3,7 @@
 import os
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,13 +19,20 @@ from lamina_detect.model._build import (
     build_front,
     build_model,
     build_scorer,
+    experts_of,
     scorer_of,
     with_parts,
 )
-from lamina_detect.model._experts import Learned, learn_experts
+from lamina_detect.model._experts import (
+    Learned,
+    learn_experts,
+    learn_relation,
+    relation_lags,
+)
 from lamina_detect.model._score_gate import ScoreGate
 from lamina_detect.model._score_stream import ScoreStream
 from lamina_detect.model._shapes import LEAST_VISITS, Shapes
+from lamina_detect.model._whitening import Whitening
 from lamina_detect.recordings import Recording
 
 # 1: the density alone, one score. Read, and scored as it was.
@@ -35,6 +42,14 @@ FORMAT, FORMATS = 2, (1, 2)
 BLOCK = 4096
 
 Progress = Callable[[int, int], object]
+
+
+class Part(NamedTuple):
+    """Samples, and what the experts that score them have learned."""
+
+    samples: Sequence[np.ndarray]
+    experts: Sequence[Learned]
+    relation: Whitening | None
 
 
 class Detector:
@@ -186,26 +201,64 @@ class Detector:
         scorer = build_scorer(settings)
         centre, spread = self._assign_scale(scorer, pieces, scale, shown)
         standard = [((piece - centre) / spread).astype("float32") for piece in pieces]
-        signals = _fit.signals_of(recording, standard, settings)
+        signals = _fit.signals_of(standard)
+        if lead := _fit.lacks_windows(signals, settings):
+            raise BadInput(_fit.too_few(recording, lead, settings["window"]))
         self.experts = [learn_experts(signal, settings) for signal in signals]
         self.codebooks = [own.density for own in self.experts]
-        assign_experts(scorer, self.experts)
-        # The tails are learned from what the experts give; the compiled model then scores.
         self._compiled = {BLOCK: lamina.Stream(with_parts(scorer), jit_compile=True)}
-        used = list(range(len(settings["leads"])))
+        relation = learn_relation(signals, settings)
+        parts = [Part(pieces, self.experts, relation)]
+        if shown is not None:
+            parts = self._halves(pieces, standard, settings) or parts
+        self._learn_tails(scorer, parts, settings)
+        assign_experts(scorer, self.experts, relation)
+        return scorer
+
+    def _halves(
+        self,
+        pieces: Sequence[np.ndarray],
+        standard: Sequence[np.ndarray],
+        settings: Mapping[str, Any],
+    ) -> list[Part]:
+        """Each half of the samples with what the other half shows; none if that is too little.
+
+        What was learned from fits too well: of a few hundred samples, several times better than
+        what is then scored.
+        """
+        known = [_fit.signals_of(half) for half in _fit.halves(standard)]
+        if any(_fit.lacks_windows(signals, settings) for signals in known):
+            return []
+        return [
+            Part(
+                half,
+                [learn_experts(signal, settings) for signal in other],
+                learn_relation(other, settings),
+            )
+            for half, other in zip(_fit.halves(pieces), reversed(known), strict=True)
+        ]
+
+    def _learn_tails(
+        self, scorer: keras.Model, parts: Sequence[Part], settings: Mapping[str, Any]
+    ) -> None:
+        """How high each expert's scores are."""
+        leads = len(settings["leads"])
         stream = ScoreStream(
-            self._compiled[BLOCK], BLOCK, settings["window"] - 1, (used, len(used))
+            self._compiled[BLOCK], BLOCK, settings["window"] - 1, (list(range(leads)), leads)
         )
         causal, late = [], []
-        for piece in pieces:
-            stream.reset()
-            for start in range(0, len(piece), BLOCK):
-                parts = stream.parts(piece[start : start + BLOCK])
-                causal.append(parts[2])
-                late.append(parts[3])
+        for part in parts:
+            assign_experts(scorer, part.experts, part.relation)
+            for piece in part.samples:
+                stream.reset()
+                for start in range(0, len(piece), BLOCK):
+                    found = stream.parts(piece[start : start + BLOCK])
+                    causal.append(found[2])
+                    late.append(found[3])
+                gap = np.full((stream.delay, leads), np.nan, "float32")
+                late.append(stream.parts(gap)[3])
         scorer.get_layer("causal_tails").assign(np.concatenate(causal))
         scorer.get_layer("tails").assign(np.concatenate(late))
-        return scorer
 
     def _assign_scale(
         self,
@@ -238,7 +291,7 @@ class Detector:
             "rate": recording.rate,
             "window": int(scale.window),
             "period": float(scale.period),
-            "experts": ["density"] if scale.rhythm else list(EXPERTS),
+            "experts": ["density"] if scale.rhythm else experts_of(len(leads)),
             "settle": round(_fit.SETTLE_OF_PERIOD * scale.period) if scale.rhythm else 0,
             # A window without its mean has one direction less, and one must be left out.
             "components": min(self.components, scale.window - 2),
@@ -253,6 +306,7 @@ class Detector:
         return settings | {
             "components": min(self.components, lags["density_window"] - 2),
             "directions": min(_fit.DIRECTIONS, lags["half"] - 1),
+            "relation": min(_fit.DIRECTIONS, len(leads) * len(relation_lags(settings["half"])) - 1),
             "nearest": min(
                 round(_fit.MORE_SHAPES * self.shapes), _fit.CODEBOOK_VALUES // lags["window"]
             ),
@@ -330,9 +384,14 @@ class Detector:
         else:
             gap = np.full((stream.delay, stream.leads), np.nan, "float32")
             late = np.concatenate([stream.parts(part)[3] for part in (x, gap)])
-            weights = np.repeat(list(EXPERTS.values()), len(known["leads"]))
-            best = int(np.nan_to_num(late[sample - start] * weights).argmax())
-            expert, lead = list(EXPERTS)[best // len(known["leads"])], best % len(known["leads"])
+            experts, leads = known["experts"], len(known["leads"])
+            each = np.nan_to_num(late[sample - start]).reshape(len(experts), leads)
+            each = each * np.array([[EXPERTS[name]] for name in experts])
+            best = int(each.max(1).argmax())
+            # The relation is that of all leads: the one that stands out most by itself is named.
+            own = each[[name != "relation" for name in experts]].sum(0)
+            expert = experts[best]
+            lead = int((own if expert == "relation" else each[best]).argmax())
         return expert, known["leads"][lead]
 
     def export(self, path: str | os.PathLike[str], format: str = "litert") -> None:

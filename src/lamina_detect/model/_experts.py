@@ -26,6 +26,9 @@ WINDOWS_PER_SHAPE = 4
 DENSITY_FROM = 30_000
 # Of the mean squared step: where nothing moves the logarithm needs a floor.
 POWER_FLOOR = 1e-6
+# The relation between leads is seen in so many samples of each. Noise is no relation: a variance of
+# less than a thousandth of the largest is not one.
+RELATION_SAMPLES, RELATION_FLOOR = 8, 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +94,34 @@ def learn_experts(signal: Signal, settings: Mapping[str, Any]) -> Learned:
         density,
         *_power(signal, window),
     )
+
+
+def relation_lags(half: int) -> tuple[int, ...]:
+    """The samples of a lead that are looked at together with those of the others."""
+    return tuple(
+        np.unique(
+            np.linspace(0, half - 1, min(RELATION_SAMPLES, half)).round().astype(int)
+        ).tolist()
+    )
+
+
+def learn_relation(signals: Sequence[Signal], settings: Mapping[str, Any]) -> Whitening | None:
+    """How the leads vary together; None for a single one."""
+    if len(signals) < 2:
+        return None
+    lags = relation_lags(settings["half"])
+    longest = lags[-1] + 1
+    rows = []
+    for number in range(len(signals[0].values)):
+        x = np.stack([signal.values[number] for signal in signals], 1)
+        missing = ~np.all([signal.there[number] for signal in signals], axis=0)
+        gaps = np.cumsum(np.concatenate([[0], missing]))
+        ends = np.flatnonzero(gaps[longest:] == gaps[:-longest]) + lags[-1]
+        rows.append([x, ends])
+    total = sum(len(ends) for _, ends in rows)
+    step = max(1, -(-total // COVARIANCE_FROM))
+    windows = [np.concatenate([x[ends[::step] - lag] for lag in lags], 1) for x, ends in rows]
+    return learn_whitening(np.concatenate(windows), settings["relation"], RELATION_FLOOR)
 
 
 def learn_codebook(

@@ -152,6 +152,13 @@ def windows_of(scale: Scale, window_of_period: float) -> dict[str, int]:
     }
 
 
+def halves(pieces: Sequence[np.ndarray]) -> list[Sequence[np.ndarray]]:
+    """The pieces in two parts; a single one is cut in the middle."""
+    if len(pieces) == 1:
+        return [[part] for part in np.array_split(pieces[0], 2)]
+    return [pieces[: len(pieces) // 2], pieces[len(pieces) // 2 :]]
+
+
 def centre_and_scale(
     pieces: Sequence[np.ndarray], to_score: Sequence[np.ndarray] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -173,23 +180,27 @@ def rails_of(pieces: Sequence[np.ndarray], period: float) -> np.ndarray:
     return np.array([find_rails(filled(x), run) for x in np.concatenate(pieces).T])
 
 
-def signals_of(
-    recording: Recording, pieces: Sequence[np.ndarray], settings: Mapping[str, Any]
-) -> list[Signal]:
-    """Each lead of the standardised `pieces`, where there are windows enough."""
+def signals_of(pieces: Sequence[np.ndarray]) -> list[Signal]:
+    """Each lead of the standardised `pieces`."""
     signals = []
-    for lead, name in enumerate(settings["leads"]):
-        own = [piece[:, lead] for piece in pieces]
+    for own in zip(*(piece.T for piece in pieces), strict=True):
         there = [np.isfinite(x) for x in own]
-        signal = Signal([np.where(ok, x, 0) for x, ok in zip(own, there, strict=True)], there)
-        least = max(WINDOWS_PER_COMPONENT * settings["components"], MIN_WINDOWS)
-        if len(signal.windows(settings["window"], settings["every"], least)[1]) < least:
-            raise BadInput(_too_few(recording, name, settings["window"]))
-        signals.append(signal)
+        signals.append(
+            Signal([np.where(ok, x, 0) for x, ok in zip(own, there, strict=True)], there)
+        )
     return signals
 
 
-def _too_few(recording: Recording, lead: str, window: int) -> str:
+def lacks_windows(signals: Sequence[Signal], settings: Mapping[str, Any]) -> str | None:
+    """The name of a lead with too few windows to learn from, if there is one."""
+    least = max(WINDOWS_PER_COMPONENT * settings["components"], MIN_WINDOWS)
+    for name, signal in zip(settings["leads"], signals, strict=True):
+        if len(signal.windows(settings["window"], settings["every"], least)[1]) < least:
+            return name
+    return None
+
+
+def too_few(recording: Recording, lead: str, window: int) -> str:
     return (
         f"{recording.name}: {lead} has too few windows of {window} samples without gaps to learn "
         "from"
@@ -217,7 +228,7 @@ def learn(
             signals, usable, window, rng, max(WINDOWS_PER_COMPONENT * components, MIN_WINDOWS)
         )
         if windows is None:
-            raise BadInput(_too_few(recording, name, window))
+            raise BadInput(too_few(recording, name, window))
         codebooks.append(learn_shapes(windows, components, shapes, rng))
     return codebooks
 

@@ -21,7 +21,7 @@ class Whitening:
     rest: float
 
 
-def learn_whitening(windows: np.ndarray, count: int) -> Whitening:
+def learn_whitening(windows: np.ndarray, count: int, least: float = FLOOR) -> Whitening:
     """Of windows `(number, window)`; `count` directions, at most one less than the window."""
     some = windows
     if len(some) > COVARIANCE_FROM:
@@ -30,7 +30,7 @@ def learn_whitening(windows: np.ndarray, count: int) -> Whitening:
     centred = some - mean.astype("float32")
     values, vectors = np.linalg.eigh((centred.T @ centred).astype("float64") / len(some))
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
-    floor = FLOOR * max(float(values[0]), 1e-12)
+    floor = least * max(float(values[0]), 1e-12)
     return Whitening(
         mean, vectors[:, :count], values[:count] + floor, float(values[count:].mean() + floor)
     )

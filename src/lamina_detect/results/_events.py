@@ -15,7 +15,7 @@ FLOOR = 3.0
 # With fewer windows no rate can be stated: the steepness of the tail is then that of two or three.
 MIN_WINDOWS = 30
 # Alarms so few windows apart are one, if they are of one event.
-JOINED = 4
+JOINED = 8
 # So many of the highest peaks are events, whether they are alarms or not; and no more in all than
 # people, and the report, can go through.
 MIN_EVENTS, MAX_EVENTS = 10, 1000

@@ -6,7 +6,7 @@ import re
 from lamina_detect._common import BadInput
 
 # Of the windows: the rate at which, on the known series, most alarms are right (docs/detection.md).
-FALSE_ALARMS = 0.01
+FALSE_ALARMS = 0.02
 # A rate of half of the windows and above says nothing of what is unusual.
 MOST = 0.5
 SECONDS = {"hour": 3600.0, "day": 86400.0, "week": 604800.0}
