@@ -35,8 +35,14 @@ def detect(
     shapes: Annotated[int, typer.Option(help="The most shapes in a lead's codebook.")] = 200,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     false_alarms: Annotated[
-        float, typer.Option(help="The part of the usual windows that may be alarms.")
-    ] = 0.02,
+        str,
+        typer.Option(
+            metavar="RATE", help="Of usual windows, the part that may be alarms; or 2/day, 1/week."
+        ),
+    ] = "0.02",
+    threshold: Annotated[
+        float | None, typer.Option(help="Score from which on an event is an alarm, instead.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print run.json.")] = False,
     backend: BackendOption = None,
 ) -> None:
@@ -54,7 +60,16 @@ def detect(
     try:
         with _progress() as progress:
             run = job(
-                recording, out, fit, column, rate, progress, reading, false_alarms, **settings
+                recording,
+                out,
+                fit,
+                column,
+                rate,
+                progress,
+                reading,
+                false_alarms,
+                threshold,
+                **settings,
             )
     except BadInput as error:
         typer.echo(f"lamina detect: {error}".replace("\n", " "), err=True)

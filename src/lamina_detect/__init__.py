@@ -4,7 +4,7 @@
     model/        what is usual, learned; a score for every sample
     results/      scores to events, files and a report
     _common/      what these share
-    _job, _watch  the two jobs that join them: a whole recording, and samples as they come
+    _job, live/   the two jobs that join them: a whole recording, and samples as they come
 
 Importing it imports neither keras nor lamina: those names that need them are imported when they are
 first used, so that a program can plan or read without starting a backend.
@@ -19,7 +19,7 @@ from lamina_detect.results import Event, find_events, find_threshold
 
 if TYPE_CHECKING:
     from lamina_detect._job import detect
-    from lamina_detect._watch import Watch, watch
+    from lamina_detect.live import Watch, watch
     from lamina_detect.model import Detector
 
 __all__ = [
@@ -41,9 +41,9 @@ __all__ = [
 
 _NEED_KERAS = {
     "Detector": "lamina_detect.model",
-    "Watch": "lamina_detect._watch",
+    "Watch": "lamina_detect.live",
     "detect": "lamina_detect._job",
-    "watch": "lamina_detect._watch",
+    "watch": "lamina_detect.live",
 }
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import keras
 
+from lamina_detect._command import command_of
 from lamina_detect._common import BadInput, atomic_write
-from lamina_detect.model import Detector
+from lamina_detect.model import MOST_LEARNED, Detector, nearest_usual
 from lamina_detect.recordings import Recording, demo_path, read
 from lamina_detect.results import (
     FALSE_ALARMS,
@@ -20,14 +21,18 @@ from lamina_detect.results import (
     BlockMaxima,
     Evaluation,
     Event,
+    FalseAlarms,
     LearnedShapes,
     ScoresFile,
     Summary,
     View,
+    a_day,
     alarm_threshold,
     causal_threshold,
+    columns_for,
     events_of,
     prepare,
+    quality_of,
     tail_of,
     time_of,
     write_events,
@@ -38,8 +43,10 @@ from lamina_detect.results import (
 Progress = Callable[[str, int, int], object]
 # Events that are explained: each takes a run of a block.
 EXPLAINED = 100
-# As many as the report draws.
+# Of run.json.
 HIGHEST = 10
+# Of another recording that was learned from: samples that are scored, to compare with.
+COMPARED = 65_536
 
 
 def detect(
@@ -50,7 +57,8 @@ def detect(
     rate: float | None = None,
     progress: Progress | None = None,
     reading: Mapping[str, Any] | None = None,
-    false_alarms: float = FALSE_ALARMS,
+    false_alarms: float | str = FALSE_ALARMS,
+    threshold: float | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Find what is unusual in a recording and write the results to a folder.
@@ -62,7 +70,10 @@ def detect(
         columns, rate: As in `read`.
         progress: Called with `(what, done, of)`.
         reading: More arguments of `read`, by name.
-        false_alarms: Of the windows that are like the others, the part that may be alarms.
+        false_alarms: Of the windows that are like the others, the part that may be alarms, such as
+            0.001; or how many an hour, a day or a week, where there is a time axis: "2/day".
+        threshold: The score from which on an event is an alarm, in place of that of this part. That
+            of the causal score, which `lamina watch` goes by, stays the part's.
         settings: Of the `Detector`.
 
     Returns:
@@ -70,39 +81,53 @@ def detect(
     """
     began = time.perf_counter()
     report = progress or (lambda what, done, of: None)
-    if not 0 < false_alarms < 0.5:
-        raise BadInput(
-            f"`false_alarms` must be a part of the windows between 0 and 0.5. "
-            f"Received: {false_alarms!r}"
-        )
+    accepted = FalseAlarms.parse(false_alarms)
+    if threshold is not None and not 0 < threshold < math.inf:
+        raise BadInput(f"`threshold` must be a score above 0. Received: {threshold!r}")
     folder = prepare(out)
+    options = reading or {}
+    arguments = dict(out=out, fit=fit, columns=columns, rate=rate)
+    arguments["false_alarms"] = str(accepted)
+    command = command_of(recording, arguments, options, settings)
     if recording is None:
         recording, fit = (demo_path("TEST"), fit or demo_path("TRAIN"))
     report("reading", 0, 1)
-    options = reading or {}
     scored = read(recording, columns, rate, **options)
     learned = read(fit, columns, rate, **options) if fit else scored
     report("learning", 0, 1)
     detector = Detector(**settings).fit(learned, scored if fit else None)
+    window = detector.settings["window"]
+    part = accepted.a_window(window, scored.rate)
     with atomic_write(folder / "scores.parquet") as path:
         view, causal, evaluation = _score(
             detector, scored, path, lambda done, of: report("scoring", done, of)
         )
-        threshold = alarm_threshold(view.summary.maxima, false_alarms)
-        online = causal_threshold(causal, false_alarms)
+        stated = threshold is not None
+        if threshold is None:
+            threshold = alarm_threshold(view.summary.maxima, part)
+        online = causal_threshold(causal, part)
+        detector.tail = dataclasses.astuple(tail_of(causal, part))
         if math.isfinite(online):
             detector.threshold = online
         events = _explained(detector, scored, events_of(view.summary, view.values, threshold))
         run = _run_record(scored, learned, detector, events, evaluation.metrics())
         run |= {"threshold": threshold if math.isfinite(threshold) else None, "floor": FLOOR}
-        run["false_alarms_a_window"] = false_alarms
-        run["windows"] = tail_of(view.summary.maxima, false_alarms).windows
+        run["threshold_stated"] = stated
+        run["false_alarms"] = str(accepted)
+        run["false_alarms_a_window"] = part
+        run["false_alarms_a_day"] = a_day(part, window, scored.rate)
+        run["windows"] = tail_of(view.summary.maxima, part).windows
+        run["quality"] = quality_of(
+            view.summary,
+            None if learned is scored else _known(detector, learned),
+            min(learned.length, MOST_LEARNED),
+        )
         report("writing", 0, 1)
         write_events(folder, scored, events)
         with atomic_write(folder / "model.keras") as model:
             detector.save(model)
         shapes = [LearnedShapes(book.pictures(), book.share) for book in detector.codebooks or ()]
-        write_report(folder, view, events, shapes, run)
+        write_report(folder, view, events, shapes, run, command)
     run["seconds"] = round(time.perf_counter() - began, 2)
     write_run(folder, run)
     return run
@@ -116,18 +141,29 @@ def _score(
 ) -> tuple[View, BlockMaxima, Evaluation]:
     """The scores, written to `path`, and on the way what the results need of them."""
     leads, window = detector.settings["leads"], detector.settings["window"]
-    summary = Summary(leads, recording.length, window)
+    columns = columns_for(len(leads), recording.length)
+    summary = Summary(leads, recording.length, window, columns)
     file, evaluation = ScoresFile(path, recording, leads), Evaluation(recording, detector.seed)
     maxima = BlockMaxima(window)
     for samples, causal, values in detector.score_blocks(recording, progress):
         file.add(values, causal[:, -1])
-        summary.add(samples, values)
+        summary.add(samples, values, causal[:, -1])
         maxima.add(causal[:, -1])
         # A beat is marked at its peak, and judged by what is known soon after it.
         evaluation.add((causal if evaluation.kind == "beats" else values)[:, -1])
     file.close()
     maxima.close()
-    return View(recording, summary.close(), file.read), maxima, evaluation
+    return View(recording, summary.close(), file.read, file.read_causal), maxima, evaluation
+
+
+def _known(detector: Detector, learned: Recording) -> BlockMaxima:
+    """The highest scores of windows of what was learned from: of its first `COMPARED` samples."""
+    some = dataclasses.replace(learned, length=min(learned.length, COMPARED))
+    maxima = BlockMaxima(detector.settings["window"])
+    for _, _, values in detector.score_blocks(some):
+        maxima.add(values[:, -1])
+    maxima.close()
+    return maxima
 
 
 def _explained(detector: Detector, recording: Recording, events: Sequence[Event]) -> list[Event]:
@@ -136,7 +172,8 @@ def _explained(detector: Detector, recording: Recording, events: Sequence[Event]
     for number, event in enumerate(events):
         if event.kind == "anomaly" and number < EXPLAINED:
             expert, lead = detector.explain(recording, event.peak)
-            event = dataclasses.replace(event, expert=expert, lead=lead)
+            nearest = nearest_usual(detector, recording, event.peak, expert)
+            event = dataclasses.replace(event, expert=expert, lead=lead, nearest=nearest)
         explained.append(event)
     return explained
 
@@ -182,6 +219,7 @@ def _shown(recording: Recording, event: Event) -> dict[str, Any]:
         "alarm": event.alarm,
         "one_in": float(f"{event.one_in:.3g}"),
         "expert": event.expert,
+        "nearest": event.nearest and event.nearest.distances(),
     }
 
 

@@ -28,9 +28,9 @@ def lines_of(x):
     return [f"{v!r}\n" for v in x.astype("float32").tolist()]
 
 
-def run(model, lines, state=None, block=64):
+def run(model, lines, state=None, block=64, **options):
     written = []
-    watch(model, lines, written.append, state, block=block)
+    watch(model, lines, written.append, state, block=block, **options)
     return [json.loads(line) for line in "".join(written).splitlines()]
 
 
@@ -106,11 +106,23 @@ def test_what_is_no_state_is_refused(model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"), [("1,2\n", "2 numbers for 1 leads"), ("x", "not numb")]
+    ("line", "reason"),
+    [("1,2\n", "2 numbers for 1 leads"), ("x", "not numb"), ("0.1, ", "2 numbers"), ("inf", "inf")],
 )
-def test_a_line_that_is_no_sample_is_refused(model, line, reason):
+def test_strictly_a_line_that_is_no_sample_is_refused(model, line, reason):
     with pytest.raises(BadInput, match=reason):
-        run(model, [line])
+        run(model, [line], strict=True)
+
+
+def test_a_line_that_is_no_sample_is_reported_and_skipped(model):
+    lines = lines_of(pulses(300))
+    bad = {10: "1,2\n", 100: "no number\n", 200: "1e99\n"}
+    broken = list(lines)
+    for place, line in bad.items():
+        broken.insert(place, line)
+    messages = run(model, broken)
+    assert scores_of(messages) == scores_of(run(model, lines))
+    assert [m["line"] for m in messages if "error" in m] == [11, 101, 201]
 
 
 @pytest.mark.long

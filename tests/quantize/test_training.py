@@ -118,8 +118,11 @@ def test_data_starts_a_table_at_construction(rng):
     assert np.array_equal(to_numpy(exact(x)), x)
 
 
+FAR_ROWS = 1e3 + np.arange(12.0).reshape(4, 3)
+
+
 def with_dead_rows(rng, **options):
-    table = np.concatenate([rng.standard_normal((4, 3)), np.full((4, 3), 1e3)]).astype("float32")
+    table = np.concatenate([rng.standard_normal((4, 3)), FAR_ROWS]).astype("float32")
     return VectorQuantizer(8, start=table, decay=0.8, seed=0, **options)
 
 
@@ -131,7 +134,7 @@ def test_dead_rows_come_back(update, rng):
     assert len(np.unique(to_numpy(layer.encode(x)))) == 8
     left = with_dead_rows(rng, update=update, revive_below=0)
     trained(left, x, epochs=3)
-    assert np.array_equal(to_numpy(left.codebook)[4:], np.full((4, 3), 1e3, "float32"))
+    assert np.array_equal(to_numpy(left.codebook)[4:], FAR_ROWS.astype("float32"))
 
 
 def test_masked_vectors_teach_nothing(rng):

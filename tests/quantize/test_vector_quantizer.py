@@ -68,7 +68,9 @@ def test_codes_are_those_of_brute_force_also_in_blocks(metric, rng):
 
 
 def test_a_tie_takes_the_lower_code():
-    layer = VectorQuantizer(4, start=[[1.0], [0.0], [0.0], [1.0]])
+    layer = VectorQuantizer(4, start=[[1.0], [0.0], [2.0], [3.0]])
+    layer.build((None, 1))
+    layer.tables[0].codebook.assign([[1.0], [0.0], [0.0], [1.0]])
     assert to_numpy(layer.encode(np.array([[0.1], [2.0]]))).tolist() == [1, 0]
 
 

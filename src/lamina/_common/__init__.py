@@ -15,12 +15,19 @@ from lamina._common._checks import (
 )
 from lamina._common._gradient import gradient
 from lamina._common._registration import register
-from lamina._common._replicas import from_first_replica, replicas, sum_over_replicas
+from lamina._common._replicas import (
+    ReplicaRows,
+    from_first_replica,
+    mean_over_replicas,
+    replicas,
+    sum_over_replicas,
+)
 from lamina._common._types import Array, Shape, State, Tree
 
 __all__ = [
     "Array",
     "Causal",
+    "ReplicaRows",
     "Shape",
     "State",
     "Stateless",
@@ -34,6 +41,7 @@ __all__ = [
     "is_concrete",
     "is_exporting",
     "is_integer",
+    "mean_over_replicas",
     "number",
     "positive_integer",
     "received",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from lamina._common import Array, Shape, integer, is_concrete, received, register
+from lamina._common import Array, Shape, integer, is_concrete, number, received, register
 from lamina._common._fast import jit_compiled
 from lamina.codec._codes import (
     StatelessCodeLayer,
@@ -30,12 +30,16 @@ class FSQDecoder(StatelessCodeLayer):
     """Each code becomes one level a dimension, all within -1 .. 1.
 
         digit_i = (code // prod(levels[:i])) % levels[i]
-        y_i = (digit_i - levels[i] // 2) / (levels[i] // 2)
+        y_i = scale (digit_i - levels[i] // 2) / (levels[i] // 2)
+        y_i = scale (2 digit_i / (levels[i] - 1) - 1)                  symmetric
 
     The first dimension is the least significant. There is no table: nothing to load or to train.
 
     Args:
         levels: Levels of each dimension, each at least 2, with a product below 2^31.
+        symmetric: Levels evenly from -1 to 1, also an even number of them. Two levels are -1 and 1:
+            the codes of a lookup-free quantizer.
+        scale: Factor of the values.
         out_of_range: As in `CodebookDecoder`; the codes are `0 .. prod(levels) - 1`.
         pad_value: As in `CodebookDecoder`.
 
@@ -52,8 +56,8 @@ class FSQDecoder(StatelessCodeLayer):
         Each code by itself.
 
     Raises:
-        ValueError: for levels below 2, an integer dtype, float codes, a code out of range in eager
-            code.
+        ValueError: for levels below 2 or more than the dtype can tell apart, an integer dtype,
+            float codes, a code out of range in eager code.
 
     Example:
         >>> FSQDecoder([5, 3])(np.array([0, 2, 14]))
@@ -69,6 +73,8 @@ class FSQDecoder(StatelessCodeLayer):
         levels: Iterable[int],
         out_of_range: str = "raise",
         pad_value: int | None = None,
+        symmetric: bool = False,
+        scale: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -76,8 +82,11 @@ class FSQDecoder(StatelessCodeLayer):
         self.size = math.prod(self.levels)
         self.out_of_range = check_policy(out_of_range, self)
         self.pad_value = check_pad_value(pad_value)
+        self.symmetric = bool(symmetric)
+        self.scale = number("scale", scale, "a factor of the values")
         if not is_float(self):
             raise ValueError(f"FSQDecoder needs a float dtype, not {self.compute_dtype}.")
+        check_levels_fit(self.levels, self.compute_dtype)
         self.built = True
 
     def call(self, inputs: Array, mask: Array | None = None) -> Array:
@@ -89,9 +98,9 @@ class FSQDecoder(StatelessCodeLayer):
             check_compiled_policy(self.out_of_range, self)
         index = to_index(inputs, self.size)
         wrong = outside(index, self.size, dtype)
-        return _values(
-            index, tuple(self.levels), wrong, skip, self.out_of_range, self.compute_dtype
-        )
+        levels = tuple(self.levels)
+        policy, dtype = self.out_of_range, self.compute_dtype
+        return _values(index, levels, wrong, skip, policy, dtype, self.symmetric, self.scale)
 
     def compute_mask(self, inputs: Array, previous_mask: Array | None = None) -> Array | None:
         return mask_without_padding(inputs, self.pad_value, previous_mask)
@@ -103,7 +112,8 @@ class FSQDecoder(StatelessCodeLayer):
         """The code of the nearest levels (NumPy): `(..., dimensions) -> (...)`, int32."""
         values = np.asarray(values, "float64")
         levels = np.array(self.levels)
-        digits = np.clip(np.rint(values * (levels // 2)) + levels // 2, 0, levels - 1)
+        half = (levels - 1) / 2 if self.symmetric else levels // 2
+        digits = np.clip(np.rint(values / self.scale * half + half), 0, levels - 1)
         weights = np.cumprod([1, *self.levels[:-1]])
         return (digits.astype("int64") @ weights).astype("int32")
 
@@ -113,6 +123,8 @@ class FSQDecoder(StatelessCodeLayer):
             "levels": list(self.levels),
             "out_of_range": self.out_of_range,
             "pad_value": self.pad_value,
+            "symmetric": self.symmetric,
+            "scale": self.scale,
         }
 
 
@@ -127,6 +139,32 @@ def checked_levels(levels: Iterable[int]) -> list[int]:
     return levels
 
 
+# Bits of the numbers that each dtype holds; the levels are computed in float32 at least, where
+# rounding decides between more than 2^23.
+_PRECISION = {"bfloat16": 8, "float16": 11}
+_MOST_PRECISION = 22
+
+
+def check_levels_fit(levels: list[int], dtype: str) -> None:
+    """An error where two levels between -1 and 1 would become one number of `dtype`."""
+    most = 2 ** (_PRECISION.get(dtype, _MOST_PRECISION) + 1)
+    if max(levels) > most:
+        raise ValueError(
+            f"`levels` must be at most {most} for {dtype}, which holds no more numbers that far "
+            "apart between -1 and 1. Use fewer levels, more features, or a wider `dtype`. "
+            f"{received('levels', levels)}"
+        )
+
+
+def level_values(digits: Array, count: int, symmetric: bool, scale: float, dtype: str) -> Array:
+    """The values of the levels `digits` of `count`: one rounding of each, then its scale."""
+    if symmetric:
+        values = ops.cast(2 * digits - (count - 1), dtype) / float(count - 1)
+    else:
+        values = ops.cast(digits - count // 2, dtype) / float(count // 2)
+    return values if scale == 1 else values * scale
+
+
 @jit_compiled
 def _values(
     index: Array,
@@ -135,6 +173,8 @@ def _values(
     skip: Array | None,
     policy: str,
     dtype: str,
+    symmetric: bool,
+    scale: float,
 ) -> Array:
     """The levels of every index, but for those marked in `wrong` (see `policy`) and `skip` (0)."""
     index = ops.clip(index, 0, math.prod(levels) - 1)
@@ -143,7 +183,7 @@ def _values(
     values, weight = [], 1
     for count in levels:
         digit = ops.mod(ops.floor_divide(index, weight), count)
-        values.append(ops.cast(digit - count // 2, wide) / float(count // 2))
+        values.append(level_values(digit, count, symmetric, scale, wide))
         weight *= count
     y = ops.cast(ops.stack(values, axis=-1), dtype)
     if wrong is not None and policy != "clip":

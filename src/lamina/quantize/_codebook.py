@@ -5,37 +5,35 @@ from typing import Any
 import keras
 from keras import ops
 
-from lamina._common import Array, Shape, State
-from lamina.quantize._learning import Rules, learned, looked_up, rows_of
+from lamina._common import Array, ReplicaRows, Shape, State, from_first_replica
+from lamina._common._fast import jit_compiled
+from lamina.quantize._learning import USED, Rules, advanced, looked_up, rows_of, started
+
+_compiled_rows = jit_compiled(rows_of)
 
 
 class Codebook(keras.layers.Layer):
     """A table of `codes` rows. The public layers own one or several.
 
     Weights (none is averaged between replicas: all compute the same, see `_replicas`):
-        codebook: The rows. Under `update="gradient"` the part that a start or a revival sets.
+        codebook: The rows. Under `update="gradient"` the part that a start or a revival sets;
+            under "linear" what `kernel` makes rows of.
         shift: Under `update="gradient"` only: what the optimiser adds to the rows. It cannot be
             assigned in a compiled JAX step, as `codebook` can.
+        kernel: Under `update="linear"` only, `(features, features)`: trained by the optimiser.
         counts: Exponential moving average of the vectors a batch gives to each row.
         hits: Vectors given to each row since the last reset.
         seen: Under a k-means start only: vectors that the start has used.
+        number, total, waited: Where the table moves at each n-th step only: the number and sum
+            of the vectors of each row since the last move, and the steps.
     """
 
     def __init__(
-        self,
-        codes: int,
-        metric: str,
-        update: str,
-        decay: float,
-        start: Any,
-        revive_below: float,
-        seed: int | None,
-        **kwargs: Any,
+        self, codes: int, rules: Rules, start: Any, seed: int | None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.codes = codes
-        starting = isinstance(start, str) and start == "kmeans"
-        self.rules = Rules(metric, update, decay, starting, revive_below)
+        self.rules = rules
         self.start = start
         self.seed = seed
         self.random = keras.random.SeedGenerator(seed)
@@ -54,19 +52,30 @@ class Codebook(keras.layers.Layer):
                 aggregation="only_first_replica",
             )
 
-        shape = (self.codes, input_shape[-1])
-        self.codebook = state("codebook", shape, self._first_rows())
+        features = input_shape[-1]
+        shape = (self.codes, features)
+        self.codebook = state("codebook", shape, self._first_rows(features))
         self.counts = state("counts", (self.codes,))
         self.hits = state("hits", (self.codes,), dtype="int32")
         if self.rules.starting:
             self.seen = state("seen", (), dtype="int32")
+        if self.rules.accumulation > 1:
+            self.number = state("number", (self.codes,))
+            self.total = state("total", shape)
+            self.waited = state("waited", (), dtype="int32")
         if self.rules.update == "gradient":
             self.shift = self.add_weight(
                 name="shift", shape=shape, initializer="zeros", autocast=False
             )
+        if self.rules.update == "linear":
+            self.kernel = self.add_weight(
+                name="kernel", shape=(features, features), initializer="identity", autocast=False
+            )
         self.built = True
 
-    def _first_rows(self) -> Any:
+    def _first_rows(self, features: int) -> Any:
+        if isinstance(self.start, str) and self.start == "normal":
+            return keras.initializers.RandomNormal(0.0, features**-0.5, self.random)
         if isinstance(self.start, str):
             return keras.initializers.RandomUniform(-1 / self.codes, 1 / self.codes, self.random)
         rows = self.start
@@ -79,37 +88,74 @@ class Codebook(keras.layers.Layer):
                 "A quantizer has no table before it is built: call it on data, or `build` it with "
                 "the shape of its inputs, before its table or its `decoder()` is used."
             )
-        return rows_of(self._state())
+        return _compiled_rows(self.state())
 
-    def look_up(self, vectors: Array, keep: Array | None) -> tuple[Array, Array]:
-        """(values, codes) of the nearest rows; code -1 where a vector is left out or not finite."""
-        return looked_up(self.rows(), vectors, keep, self.rules.metric)
+    def look_up(self, vectors: Array, kinds: Array) -> tuple[Array, Array]:
+        """(values, codes) of the nearest rows; code -1 where a vector is not USED."""
+        return looked_up(self.rows(), vectors, kinds == USED, self.rules.metric)
 
-    def learn(self, vectors: Array, keep: Array | None) -> tuple[Array, Array]:
-        """`look_up`, and the table takes one step."""
-        if vectors.shape[0] == 0:
-            return self.look_up(vectors, keep)
-        vectors = ops.stop_gradient(vectors)
-        draw = keras.random.uniform(ops.shape(vectors)[:1], dtype=vectors.dtype, seed=self.random)
-        values, codes, after = learned(self._state(), vectors, keep, draw, self.rules)
-        for name, value in after.items():
-            getattr(self, name).assign(value)
-        return values, codes
-
-    def _state(self) -> State:
-        names = ("codebook", "shift", "counts", "hits", "seen")
+    def state(self) -> State:
+        """The values of the weights, by name."""
+        names = ("codebook", "shift", "kernel", "counts", "hits", "seen")
+        names = (*names, "number", "total", "waited")
         return {name: getattr(self, name).value for name in names if hasattr(self, name)}
 
-    def get_config(self) -> dict[str, Any]:
-        """For inspection only; the owner makes its tables itself, from its own config."""
-        start = self.start if isinstance(self.start, str) else {"shape": list(self.start.shape)}
-        return {
-            **super().get_config(),
-            "codes": self.codes,
-            "metric": self.rules.metric,
-            "update": self.rules.update,
-            "decay": self.rules.decay,
-            "start": start,
-            "revive_below": self.rules.revive_below,
-            "seed": self.seed,
-        }
+
+class TrainingStep:
+    """One training step of a table, that one or several looks at it make up.
+
+    `look_up` for each, then `finish`. The first one's vectors are those a k-means start takes.
+    """
+
+    def __init__(self, table: Codebook, rows: ReplicaRows, looks: int) -> None:
+        self.table = table
+        self.among = rows
+        self.now: Array = None
+        self.seen: list[tuple[Array, Array, Array]] = []
+        self.draw = None
+        if table.rules.drawing:
+            self.draw = self._uniform((looks * rows.total,))
+
+    def look_up(self, vectors: Array, kinds: Array) -> tuple[Array, Array]:
+        """As `Codebook.look_up`, of the table as the step found or started it."""
+        rules, fixed = self.table.rules, ops.stop_gradient(vectors)
+        everything, all_kinds = self.among.gather(fixed), self.among.gather(kinds)
+        if self.now is None:
+            state = self.table.state()
+            if rules.starting and vectors.shape[0] != 0:
+                draw = self.draw[: self.among.total]
+                self.now = started(state, everything, all_kinds, draw, rules)
+            else:
+                self.now = self.table.rows()
+        values, codes = looked_up(self.now, vectors, kinds == USED, rules.metric, self._noise())
+        self.seen.append((everything, all_kinds, self.among.gather(codes)))
+        return values, codes
+
+    def rows(self) -> Array:
+        """The table that the step looks up in."""
+        return self.now
+
+    def finish(self) -> None:
+        """The table takes its step."""
+        several = len(self.seen) > 1
+        vectors, kinds, codes = (
+            ops.concatenate(parts, axis=0) if several else parts[0]
+            for parts in zip(*self.seen, strict=True)
+        )
+        state, rules = self.table.state(), self.table.rules
+        after = advanced(self.now, state, vectors, kinds, codes, self.draw, rules)
+        for name, value in after.items():
+            getattr(self.table, name).assign(value)
+
+    def _noise(self) -> Array | None:
+        """Gumbel's, for half a squared distance: argmax of the sum draws by a softmax."""
+        temperature = self.table.rules.temperature
+        if not temperature:
+            return None
+        draw = self._uniform((self.among.total, self.table.codes))
+        draw = ops.clip(self.among.own(draw), 1e-7, 1 - 1e-7)
+        return -ops.log(-ops.log(draw)) * (temperature / 2)
+
+    def _uniform(self, shape: tuple[Any, ...]) -> Array:
+        draw = keras.random.uniform(shape, dtype=self.table.dtype, seed=self.table.random)
+        return from_first_replica(draw) if self.among.several else draw

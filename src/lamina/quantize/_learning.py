@@ -1,17 +1,20 @@
-"""One training step of a table, as a function of its state: no variable is read or written."""
+"""One training step of a table, as functions of its state: no variable is read or written."""
 
 from typing import NamedTuple
 
 from keras import ops
 
-from lamina._common import Array, State, from_first_replica, sum_over_replicas
+from lamina._common import Array, State, branch
 from lamina._common._fast import jit_compiled
+from lamina.quantize._kmeans import kmeans
 from lamina.quantize._nearest import distortion, nearest
-from lamina.quantize._statistics import kmeans, moved, reseeded, tally
+from lamina.quantize._statistics import counted, moved, reseeded, tally
 
 # The k-means start goes on until this many vectors a row were seen: the mean of 16 has a quarter of
 # their spread.
 VECTORS_PER_ROW = 16
+# What becomes of a vector in training: it is learnt from, is masked or dropped, or is not finite.
+USED, LEFT_OUT, BROKEN = 1, 0, -1
 
 
 class Rules(NamedTuple):
@@ -22,82 +25,124 @@ class Rules(NamedTuple):
     decay: float
     starting: bool
     revive_below: float
+    accumulation: int
+    temperature: float
+
+    @property
+    def drawing(self) -> bool:
+        """Does a training step draw vectors?"""
+        return self.starting or self.revive_below > 0
 
 
 def rows_of(state: State) -> Array:
     """The table as it is used."""
+    if "kernel" in state:
+        return ops.matmul(state["codebook"], state["kernel"])
     return state["codebook"] + state["shift"] if "shift" in state else state["codebook"]
 
 
 @jit_compiled
-def looked_up(table: Array, vectors: Array, keep: Array | None, metric: str) -> tuple[Array, Array]:
-    """(values, codes) of the nearest rows; code -1 where a vector is left out or not finite."""
-    return _look_up(table, vectors, _usable(vectors, keep), metric)
+def kinds_of(vectors: Array, keep: Array | None) -> Array:
+    """USED, LEFT_OUT or BROKEN for each vector."""
+    finite = ops.isfinite(ops.sum(vectors, axis=-1))
+    kinds = ops.where(finite, USED, BROKEN)
+    return kinds if keep is None else ops.where(keep, kinds, LEFT_OUT)
 
 
 @jit_compiled
-def learned(
-    state: State, vectors: Array, keep: Array | None, draw: Array, rules: Rules
-) -> tuple[Array, Array, State]:
-    """(values, codes, state) after one step; `shift` is the optimiser's and not among the state.
+def looked_up(
+    table: Array, vectors: Array, usable: Array, metric: str, noise: Array | None = None
+) -> tuple[Array, Array]:
+    """(values, codes) of the nearest rows; code -1 where a vector is not `usable`.
 
-    `draw` is uniform on (0, 1), one number a vector; the vectors must be at least one.
+    `noise` is added to the scores of `nearest`.
     """
-    usable = _usable(vectors, keep)
-    table = rows_of(state)
-    if rules.starting:
-        table = _started(table, state, vectors, usable, draw, rules)
-    values, codes = _look_up(table, vectors, usable, rules.metric)
-    return values, codes, _after(ops.stop_gradient(table), state, vectors, codes, draw, rules)
-
-
-def _usable(vectors: Array, keep: Array | None) -> Array:
-    finite = ops.isfinite(ops.sum(vectors, axis=-1))
-    return finite if keep is None else ops.logical_and(finite, keep)
-
-
-def _look_up(table: Array, vectors: Array, usable: Array, metric: str) -> tuple[Array, Array]:
-    found = nearest(ops.stop_gradient(vectors), ops.stop_gradient(table), metric)
+    found = nearest(ops.stop_gradient(vectors), ops.stop_gradient(table), metric, noise=noise)
     codes = ops.where(usable, found, -1)
     return ops.take(table, ops.maximum(codes, 0), axis=0), codes
 
 
-def _started(
-    table: Array, state: State, vectors: Array, usable: Array, draw: Array, rules: Rules
-) -> Array:
+@jit_compiled
+def started(state: State, vectors: Array, kinds: Array, draw: Array, rules: Rules) -> Array:
     """The table, as the k-means start leaves it on the first batches."""
+    table = rows_of(state)
+    frozen = ops.stop_gradient(table)
 
     def start() -> Array:
-        return kmeans(frozen, state["counts"], vectors, usable, draw, rules.metric, rules.decay)
+        used = kinds == USED
+        return kmeans(frozen, state["counts"], vectors, used, draw, rules.metric, rules.decay)
 
-    frozen = ops.stop_gradient(table)
-    waiting = ops.logical_and(state["seen"] < VECTORS_PER_ROW * table.shape[0], ops.any(usable))
-    rows = from_first_replica(ops.cond(waiting, start, lambda: frozen))
+    waiting = state["seen"] < VECTORS_PER_ROW * table.shape[0]
+    sound = ops.logical_and(ops.any(kinds == USED), ops.all(kinds != BROKEN))
+    rows = branch(ops.logical_and(waiting, sound), start, lambda: frozen)
     # The gradient still reaches the rows through `table`.
     return table + ops.stop_gradient(rows - table) if rules.update == "gradient" else rows
 
 
-def _after(
-    table: Array, state: State, vectors: Array, codes: Array, draw: Array, rules: Rules
+@jit_compiled
+def advanced(
+    table: Array,
+    state: State,
+    vectors: Array,
+    kinds: Array,
+    codes: Array,
+    draw: Array | None,
+    rules: Rules,
 ) -> State:
-    """The state after the step, by name."""
+    """The state after a step in which `vectors` were given `codes`, by name.
+
+    `shift` and `kernel` are the optimiser's and not among it. `draw` is uniform on (0, 1), one
+    number a vector. A batch with a vector that is not finite changes nothing: where one is, the
+    others are rarely what they should be.
+    """
+    names = ("codebook", "counts", "hits", "seen", "number", "total", "waited")
+    before = {name: state[name] for name in names if name in state}
+    if vectors.shape[0] == 0:
+        return before
+    sound = ops.logical_and(ops.any(kinds == USED), ops.all(kinds != BROKEN))
+    table = ops.stop_gradient(table)
+    return branch(sound, lambda: _after(table, state, vectors, codes, draw, rules), lambda: before)
+
+
+def _after(
+    table: Array, state: State, vectors: Array, codes: Array, draw: Array | None, rules: Rules
+) -> State:
     size = table.shape[0]
-    number, total = tally(vectors, codes, size)
-    number, total = sum_over_replicas(number), sum_over_replicas(total)
-    here = ops.cast(number, "int32")
+    here, total = tally(vectors, codes, size)
+    after = {"hits": counted(state["hits"], here)}
+    number = ops.cast(here, table.dtype)
+    due = None
+    if rules.accumulation > 1:
+        number, total = state["number"] + number, state["total"] + total
+        due = _due(state, size, rules)
+        after["number"] = ops.where(due, 0, number)
+        after["total"] = ops.where(due, 0, total)
+        after["waited"] = ops.where(due, 0, state["waited"] + 1)
     rows, counts = moved(table, _prior(state, number, rules), number, total, rules.decay)
-    if rules.update == "gradient":
+    if rules.update != "ema":
         rows = table
     rows, counts = _revived(rows, counts, vectors, codes, draw, rules)
-    after = {"counts": counts, "hits": state["hits"] + here}
-    after["codebook"] = _without_shift(rows, state)
+    if due is not None:
+        rows, counts = ops.where(due, rows, table), ops.where(due, counts, state["counts"])
+    after["counts"], after["codebook"] = counts, _without_shift(rows, state)
     if rules.starting:
-        after["seen"] = ops.minimum(state["seen"] + ops.sum(here), VECTORS_PER_ROW * size)
+        seen = state["seen"] + ops.minimum(ops.sum(here), VECTORS_PER_ROW * size)
+        after["seen"] = ops.minimum(seen, VECTORS_PER_ROW * size)
     return after
+
+
+def _due(state: State, size: int, rules: Rules) -> Array:
+    """Does the table move in this step? While it starts, in each."""
+    due = state["waited"] + 1 >= rules.accumulation
+    if rules.starting:
+        due = ops.logical_or(due, state["seen"] < VECTORS_PER_ROW * size)
+    return due
 
 
 def _without_shift(rows: Array, state: State) -> Array:
     """What `codebook` becomes; unmoved numbers keep their bits."""
+    if "kernel" in state:
+        return state["codebook"]
     if "shift" not in state:
         return rows
     moved_rows = rows - ops.stop_gradient(state["shift"])
@@ -111,7 +156,12 @@ def _prior(state: State, number: Array, rules: Rules) -> Array:
 
 
 def _revived(
-    rows: Array, counts: Array, vectors: Array, codes: Array, draw: Array, rules: Rules
+    rows: Array,
+    counts: Array,
+    vectors: Array,
+    codes: Array,
+    draw: Array | None,
+    rules: Rules,
 ) -> tuple[Array, Array]:
     if not rules.revive_below:
         return rows, counts
@@ -123,5 +173,5 @@ def _revived(
         table, replaced = reseeded(rows, dead, vectors, codes >= 0, draw, weight)
         return table, ops.where(replaced, share, counts)
 
-    alive = ops.cond(ops.any(dead), revive, lambda: (rows, counts))
+    alive = branch(ops.any(dead), revive, lambda: (rows, counts))
     return alive[0], alive[1]

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, positive_integer, register
+from lamina.quantize._statistics import counted
 
 
 def usage_of(hits: Array) -> float:
@@ -40,7 +41,7 @@ class _CodeMetric(keras.metrics.Metric):
             counted = ops.logical_and(counted, ops.reshape(sample_weight, (-1,)) != 0)
         ids = ops.where(counted, codes, self.codes)
         number = ops.segment_sum(ops.ones_like(ids), ids, num_segments=self.codes + 1)
-        self.hits.assign_add(number[: self.codes])
+        self.hits.assign(counted(self.hits.value, number[: self.codes]))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "codes": self.codes}

@@ -5,38 +5,75 @@ from typing import Any
 import keras
 from keras import ops
 
-from lamina._common import Array, Shape, Stateless, Tree, received
+from lamina._common import Array, Shape, Stateless, Tree, choice, received
+from lamina.quantize._gradients import GRADIENTS
+
+FORMATS = ("channels_last", "channels_first")
 
 
 class Quantizer(Stateless):
     """Values in, the nearest of finitely many values out; private base.
 
-    A subclass gives `_values_and_codes`, `_codes` and `_code_shape`.
+    A subclass gives `_values_and_codes`, `_codes` and `_code_shape`, all with the features last.
     """
 
-    def __init__(self, return_codes: bool, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        return_codes: bool,
+        gradient: str = "straight_through",
+        data_format: str = "channels_last",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.return_codes = bool(return_codes)
+        self.gradient = choice("gradient", gradient, GRADIENTS)
+        self.data_format = choice("data_format", data_format, FORMATS)
         self.supports_masking = True
 
-    def build(self, input_shape: Shape) -> None:
-        if len(input_shape) < 2 or input_shape[-1] is None:
+    @property
+    def _first(self) -> bool:
+        return self.data_format == "channels_first"
+
+    @property
+    def receptive_field(self) -> int | float:
+        if self._first:
             raise ValueError(
-                f"{type(self).__name__} needs inputs of the shape (batch, ..., features) with a "
+                "A stream takes its steps from axis 1 of (batch, time, features), and "
+                f"`data_format='channels_first'` of {self.name} has the features there. Stream a "
+                "model with `data_format='channels_last'`."
+            )
+        return 1
+
+    def build(self, input_shape: Shape) -> None:
+        axis = 1 if self._first else -1
+        if len(input_shape) < 2 or input_shape[axis] is None:
+            wanted = "(batch, features, ...)" if self._first else "(batch, ..., features)"
+            raise ValueError(
+                f"{type(self).__name__} needs inputs of the shape {wanted} with a "
                 f"known number of features. {received('input_shape', tuple(input_shape))}"
             )
-        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
+        self.rank = len(input_shape)
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={axis: input_shape[axis]})
         self.built = True
 
     def call(self, inputs: Array, mask: Array | None = None, training: bool = False) -> Tree:
+        if self._first:
+            inputs = ops.moveaxis(inputs, 1, -1)
+        mask = aligned_mask(mask, inputs)
         inputs = _without_masked(inputs, mask)
         values, codes = self._values_and_codes(inputs, mask, bool(training) and self.trainable)
         if mask is not None:
             values = ops.where(mask[..., None], values, 0)
+        if self._first:
+            values = ops.moveaxis(values, -1, 1)
         return (values, codes) if self.return_codes else values
 
     def encode(self, inputs: Array, mask: Array | None = None) -> Array:
         """int32 codes of `inputs`, -1 at masked and at non-finite places. Changes nothing."""
+        return self._codes(*self._encoded(inputs, mask))
+
+    def _encoded(self, inputs: Array, mask: Array | None) -> tuple[Array, Array | None]:
+        """What `encode` looks at: arrays with the features last, and their mask."""
         if isinstance(inputs, keras.KerasTensor):
             raise ValueError(
                 f"`{type(self).__name__}.encode` takes arrays, not the symbolic tensors of a "
@@ -46,12 +83,14 @@ class Quantizer(Stateless):
         inputs = ops.convert_to_tensor(inputs, self.compute_dtype)
         if not self.built:
             self.build(tuple(inputs.shape))
-        mask = None if mask is None else ops.convert_to_tensor(mask, "bool")
-        return self._codes(_without_masked(inputs, mask), mask)
+        if self._first:
+            inputs = ops.moveaxis(inputs, 1, -1)
+        mask = aligned_mask(mask, inputs)
+        return _without_masked(inputs, mask), mask
 
     def compute_output_shape(self, input_shape: Shape) -> Tree:
         values = tuple(input_shape)
-        return (values, self._code_shape(values)) if self.return_codes else values
+        return (values, self._code_shape(self._last(values))) if self.return_codes else values
 
     def compute_output_spec(
         self, inputs: Array, mask: Array | None = None, training: bool = False
@@ -59,13 +98,30 @@ class Quantizer(Stateless):
         values = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
         if not self.return_codes:
             return values
-        return values, keras.KerasTensor(self._code_shape(tuple(inputs.shape)), dtype="int32")
+        codes = self._code_shape(self._last(tuple(inputs.shape)))
+        return values, keras.KerasTensor(codes, dtype="int32")
 
     def compute_mask(self, inputs: Array, previous_mask: Array | None = None) -> Tree:
         return (previous_mask, previous_mask) if self.return_codes else previous_mask
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "return_codes": self.return_codes}
+        return {
+            **super().get_config(),
+            "return_codes": self.return_codes,
+            "gradient": self.gradient,
+            "data_format": self.data_format,
+        }
+
+    def _last(self, shape: Any) -> Any:
+        """`shape` with the features last."""
+        return (shape[0], *shape[2:], shape[1]) if self._first else shape
+
+    def _placed(self, decoder: keras.layers.Layer) -> keras.layers.Layer:
+        """`decoder`, whose features come last, with them where this layer has them."""
+        if not self._first or self.rank == 2:
+            return decoder
+        axes = (self.rank - 1, *range(1, self.rank - 1))
+        return keras.Sequential([decoder, keras.layers.Permute(axes)])
 
     def _values_and_codes(
         self, inputs: Array, mask: Array | None, training: bool
@@ -79,13 +135,31 @@ class Quantizer(Stateless):
         raise NotImplementedError
 
 
-def straight_through(values: Array, inputs: Array) -> Array:
-    """Exactly `values`, to the bit, with the gradient of `inputs`.
+def aligned_mask(mask: Array | None, inputs: Array) -> Array | None:
+    """`mask` for each vector of `inputs`: its axes are the first ones, of their length or 1.
 
-    x - x is +0 for every finite number, and taking +0 away changes nothing, not even a -0; the
-    usual x + (q - x) rounds. Where the input is not finite, the result is NaN.
+    A mask `(batch, time)` holds for all of `(batch, time, codebooks, features)`; without this, the
+    axes would be paired from the last one.
     """
-    return ops.stop_gradient(values) - (ops.stop_gradient(inputs) - inputs)
+    if mask is None:
+        return None
+    mask = ops.convert_to_tensor(mask, "bool")
+    vectors = tuple(inputs.shape)[:-1]
+    given = tuple(mask.shape)
+    pairs = zip(given, vectors, strict=False)
+    if len(given) > len(vectors) or any(_differ(m, v) for m, v in pairs):
+        raise ValueError(
+            "`mask` must have the first axes of the inputs without their features, each of the "
+            f"same length or 1. {received('mask.shape', given, vectors=vectors)}"
+        )
+    if len(given) == len(vectors) and given == vectors:
+        return mask
+    wide = ops.reshape(mask, (*ops.shape(mask), *[1] * (len(vectors) - len(given))))
+    return ops.broadcast_to(wide, ops.shape(inputs)[:-1])
+
+
+def _differ(mask: int | None, vectors: int | None) -> bool:
+    return None not in (mask, vectors) and mask not in (1, vectors)
 
 
 def _without_masked(inputs: Array, mask: Array | None) -> Array:

@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from lamina._common import Array, positive_integer, register, to_numpy
-from lamina.codec import CodebookDecoder
+import keras
+
+from lamina._common import Array, choice, positive_integer, register
+from lamina.codec import CodebookDecoder, ProductDecoder
 from lamina.quantize._trained import TrainedQuantizer
 
 
@@ -35,24 +37,42 @@ class VectorQuantizer(TrainedQuantizer):
             error. 0: never.
         return_codes: Give `(values, codes)`, also in a Functional model.
         seed: Of the start and the revivals.
+        codebook_dim: Search in so many features, fewer than the input has: codes and losses are
+            those of z = x W_in + b_in, the output is c W_out + b_out. With `metric="cosine"` the
+            look-up of ViT-VQGAN and DAC. An array as `start` then holds vectors of this space.
+        groups: Cut the features into so many equal parts, each with a table and codes of its own:
+            product quantization. Codes get a last axis of `groups`.
+        shared: One table for all groups: heads.
+        gradient: What the inputs get. "straight_through": dy/dx = 1; "rotation": of the rotation
+            and scaling that takes x to its row.
+        temperature: In training codes are drawn with probability
+            softmax_k(-|x - c_k|^2 / temperature), of directions under "cosine". 0: the nearest.
+        orthogonality: Weight of |L L^T - I|^2 / codes^2 of the rows at length 1, under
+            `update="gradient"`.
+        entropy: Weight of -H(mean softmax(-100 |x - c_k|)) in training: codes used alike.
+        gradient_accumulation_steps: As that of the optimiser: the running means move at each n-th
+            training step, by all that was seen since. A k-means start takes each step by itself.
+        data_format: "channels_last", or "channels_first" for inputs `(batch, features, ...)`.
 
     Input shape:
         `(batch, ..., features)`
 
     Output shape:
-        As the input; with `return_codes` also int32 codes `(batch, ...)`.
+        As the input; with `return_codes` also int32 codes `(batch, ...)`, or `(batch, ..., groups)`
+        with more than one group.
 
     Masking:
-        A masked vector counts nowhere; its output is 0, its code -1. The mask passes on. A vector
-        with NaN or infinity counts nowhere either; its output is NaN, its code -1.
+        A masked vector counts nowhere; its output is 0, its code -1. The mask passes on. It has the
+        first axes of the vectors, each of the same length or 1. A vector with NaN or infinity has
+        NaN as its output and code -1; in training, nothing is learnt from its batch.
 
     Streaming:
-        Each vector by itself, at inference.
+        Each vector by itself, at inference; not with "channels_first".
 
     Raises:
-        ValueError: for options outside their range; for a `start` with fewer vectors than codes;
-            for a symbolic tensor in `encode`; for a layer rebuilt from the config of one started
-            from data, before its weights are loaded.
+        ValueError: for options outside their range; for a `start` with fewer distinct vectors than
+            codes; for a mask that fits no axes; for a symbolic tensor in `encode`; for a layer
+            rebuilt from the config of one started from data, before its weights are loaded.
 
     Example:
         >>> layer = VectorQuantizer(2, start=[[0.0, 0.0], [1.0, 1.0]])
@@ -65,6 +85,10 @@ class VectorQuantizer(TrainedQuantizer):
         van den Oord et al., Neural Discrete Representation Learning (2017), equation 3 and
         appendix A.1; revival after Dhariwal et al., Jukebox (2020). The cosine look-up is that of
         Kumar et al., DAC (2023). Running counts start at 0, so that the first batches weigh fully.
+        Projections: Yu et al., Vector-quantized Image Modeling with Improved VQGAN (2022), 3.2.
+        Rotation: Fifty et al. (2024), 4.2. Drawn codes: Williams et al., Hierarchical Quantized
+        Autoencoders (2020), equation 3. Orthogonality: Shin et al. (2021), equation 2. Entropy:
+        the second term of Yu et al., MAGVIT-v2 (2023), equation 5.
     """
 
     def __init__(
@@ -78,35 +102,62 @@ class VectorQuantizer(TrainedQuantizer):
         revive_below: float = 0.03,
         return_codes: bool = False,
         seed: int | None = None,
+        codebook_dim: int | None = None,
+        groups: int = 1,
+        shared: bool = False,
+        gradient: str = "straight_through",
+        temperature: float = 0.0,
+        orthogonality: float = 0.0,
+        entropy: float = 0.0,
+        gradient_accumulation_steps: int = 1,
+        data_format: str = "channels_last",
         **kwargs: Any,
     ) -> None:
         size = positive_integer("codes", codes, "the number of rows")
         super().__init__(
             [size],
             metric=metric,
-            update=update,
+            update=choice("update", update, ("ema", "gradient")),
             decay=decay,
             commitment=commitment,
             start=start,
             revive_below=revive_below,
             return_codes=return_codes,
             seed=seed,
+            codebook_dim=codebook_dim,
+            groups=groups,
+            shared=shared,
+            gradient=gradient,
+            temperature=temperature,
+            orthogonality=orthogonality,
+            entropy=entropy,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            data_format=data_format,
             **kwargs,
         )
         self.codes = size
 
     @property
     def codebook(self) -> Array:
-        """The table as it is now, `(codes, features)`."""
+        """The table as it is now, `(codes, features)`; the first group's where there are several.
+
+        With `codebook_dim`, of so many features.
+        """
         return self.tables[0].rows()
 
-    def decoder(self, **kwargs: Any) -> CodebookDecoder:
-        """A `CodebookDecoder` with a copy of the table: codes -> the values of this layer."""
-        kwargs = {"dtype": self.dtype_policy, "pad_value": -1, **kwargs}
-        return CodebookDecoder(to_numpy(self.codebook), **kwargs)
+    def decoder(self, **kwargs: Any) -> keras.layers.Layer:
+        """A `CodebookDecoder` with a copy of the table: codes -> the values of this layer.
+
+        With several groups a `ProductDecoder`; with "channels_first" followed by a `Permute`.
+        """
+        kwargs = {"dtype": self.dtype_policy, **kwargs}
+        tables = self._effective()
+        if self.groups > 1:
+            return self._placed(ProductDecoder(tables, **kwargs))
+        return self._placed(CodebookDecoder(tables[0], **{"pad_value": -1, **kwargs}))
 
     def _code_shape(self, input_shape: Any) -> Any:
-        return input_shape[:-1]
+        return input_shape[:-1] if self.groups == 1 else (*input_shape[:-1], self.groups)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "codes": self.codes}

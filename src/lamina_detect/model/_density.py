@@ -122,9 +122,9 @@ class LeadScores(Stateless):
         super().__init__(**kwargs)
         self.settings = dict(settings or {})
 
-    def set_threshold(self, threshold: float) -> None:
-        """Keep with the settings the score from which on a window is an alarm."""
-        self.settings = {**self.settings, "threshold": threshold}
+    def keep(self, **more: Any) -> None:
+        """Keep `more` with the settings: plain JSON."""
+        self.settings = {**self.settings, **more}
 
     def call(self, inputs: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
         scores, factors = inputs

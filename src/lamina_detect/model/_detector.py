@@ -118,7 +118,18 @@ class Detector:
     @threshold.setter
     def threshold(self, value: float) -> None:
         self._check_fitted()
-        self.scorer.get_layer("scores").set_threshold(float(value))
+        self.scorer.get_layer("scores").keep(threshold=float(value))
+
+    @property
+    def tail(self) -> tuple[float, float, int] | None:
+        """How high usual causal scores are, as `results.Tail`; saved with the model."""
+        known = self.settings.get("tail")
+        return known and tuple(known)
+
+    @tail.setter
+    def tail(self, value: Sequence[float]) -> None:
+        self._check_fitted()
+        self.scorer.get_layer("scores").keep(tail=list(value))
 
     @property
     def delay(self) -> int:

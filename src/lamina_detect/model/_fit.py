@@ -40,6 +40,7 @@ CLIPPED_OF_PERIOD, MIN_CLIPPED = 0.1, 4
 # Up to a million samples are learned from in one piece; of a longer recording, pieces spread over
 # it, so that fitting takes the same time and memory whatever the length.
 PIECE, MOST_PIECES = 65_536, 16
+MOST_LEARNED = MOST_PIECES * PIECE
 # A lead's shapes are learned from at most so many windows.
 MOST_WINDOWS = 100_000
 # With fewer windows no direction is known.
@@ -64,7 +65,7 @@ class Scale:
 
 def fitting_pieces(recording: Recording) -> list[np.ndarray]:
     """The whole recording as one piece; of a long one, pieces spread evenly over it."""
-    if recording.length <= MOST_PIECES * PIECE:
+    if recording.length <= MOST_LEARNED:
         return [recording.read(0, recording.length)]
     starts = np.linspace(0, recording.length - PIECE, MOST_PIECES).astype(int)
     return [recording.read(int(s), int(s) + PIECE) for s in starts]

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lamina_detect._common import Scores
+from lamina_detect._common import Nearest, Scores
 from lamina_detect.recordings import Read
+from lamina_detect.results._false_alarms import FALSE_ALARMS
 from lamina_detect.results._summary import BlockMaxima, Summary
 
-# Of the windows: the rate at which, on the known series, most alarms are right (docs/detection.md).
-FALSE_ALARMS = 0.02
 # A score of 3, a probability of 1 in 20 by the mean of the experts, is never an alarm below it.
 FLOOR = 3.0
 # With fewer windows no rate can be stated: the steepness of the tail is then that of two or three.
@@ -30,6 +29,7 @@ class Event:
     """`start` to `end` (exclusive), in samples. `kind`: anomaly, gap, clipped or flat.
 
     `one_in`: one window in so many scores as high. `expert`: which one found it most unusual.
+    `nearest`: the usual shape that is nearest to it, of each lead; None if it was not looked for.
     """
 
     start: int
@@ -41,6 +41,7 @@ class Event:
     alarm: bool = False
     one_in: float = float("nan")
     expert: str = ""
+    nearest: Nearest | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +122,11 @@ def alarm_threshold(maxima: BlockMaxima, rate: float = FALSE_ALARMS) -> float:
 
 def causal_threshold(maxima: BlockMaxima, rate: float = FALSE_ALARMS) -> float:
     """From where on a sample is an alarm as it comes; infinite with too few windows."""
-    tail = tail_of(maxima, rate)
+    return causal_threshold_of(tail_of(maxima, rate), rate)
+
+
+def causal_threshold_of(tail: Tail, rate: float) -> float:
+    """As `causal_threshold`, of a tail."""
     return max(FLOOR, tail.exceeded(rate)) if tail.windows >= MIN_WINDOWS else float("inf")
 
 
@@ -134,8 +139,8 @@ def find_events(scores: Scores, window: int, threshold: float) -> list[Event]:
 
 def events_of(summary: Summary, read: Read, threshold: float) -> list[Event]:
     """As `find_events`, of a summary; `read(start, stop)` gives the scores of a stretch."""
-    heights, peaks = _peaks(summary.maxima)
-    highest = list(zip(peaks.tolist(), heights.tolist(), strict=True))[:MAX_EVENTS]
+    heights, peaks = highest_peaks(summary.maxima)
+    highest = list(zip(peaks.tolist(), heights.tolist(), strict=True))
     alarms = [(p, h) for p, h in highest if h >= threshold]
     others = [(p, h) for p, h in highest[:MIN_EVENTS] if h < threshold]
     tail = tail_of(summary.maxima)
@@ -189,8 +194,10 @@ def _anomaly(
     )
 
 
-def _peaks(maxima: BlockMaxima) -> tuple[np.ndarray, np.ndarray]:
-    """Heights and places of peaks at least a window apart, the higher ones first served."""
+def highest_peaks(maxima: BlockMaxima) -> tuple[np.ndarray, np.ndarray]:
+    """Heights and places of peaks at least a window apart, the higher ones first served; of at
+    most `MAX_EVENTS`.
+    """
     order = np.argsort(-maxima.heights, kind="stable")
     places, kept = maxima.places, np.zeros(len(order) + 2, bool)
     chosen = []
@@ -203,6 +210,8 @@ def _peaks(maxima: BlockMaxima) -> tuple[np.ndarray, np.ndarray]:
         if not (before or after):
             kept[block + 1] = True
             chosen.append(block)
+            if len(chosen) == MAX_EVENTS:
+                break
     return maxima.heights[chosen], places[chosen]
 
 

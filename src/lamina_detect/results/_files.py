@@ -93,27 +93,44 @@ class ScoresFile:
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """The scores of samples `start` to `stop`: `(n, leads + 1)`."""
+        return self._read(start, stop)[:, :-1]
+
+    def read_causal(self, start: int, stop: int) -> np.ndarray:
+        """The causal scores of samples `start` to `stop`: `(n,)`."""
+        return self._read(start, stop)[:, -1]
+
+    def _read(self, start: int, stop: int) -> np.ndarray:
         groups = range(start // self.rows, -(-stop // self.rows))
         values = np.concatenate([self._group(g) for g in groups])
         return values[start - groups.start * self.rows :][: stop - start]
 
     def _read_group(self, number: int) -> np.ndarray:
         table = self._reader.read_row_group(number)
-        return np.stack([column.to_numpy() for column in table.columns[1:-1]], 1)
+        return np.stack([column.to_numpy() for column in table.columns[1:]], 1)
 
 
 def write_events(folder: pathlib.Path, recording: Recording, events: Sequence[Event]) -> None:
-    """events.csv: the fields of each `Event`, and the time of its peak."""
-    names = [field.name for field in dataclasses.fields(Event)]
+    """events.csv: the fields of each `Event`, the time of its peak, and how far the nearest usual
+    shape is in its lead: which one, and the distance (see `NearestShape`)."""
+    names = [f.name for f in dataclasses.fields(Event) if f.name != "nearest"]
     with atomic_write(folder / "events.csv") as path, path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*names, "time"])
+        writer.writerow([*names, "time", "shape", "distance"])
         for event in events:
-            row = dataclasses.asdict(event)
+            row = {name: getattr(event, name) for name in names}
             row["score"] = f"{event.score:.6g}"
             row["alarm"] = int(event.alarm)
             row["one_in"] = f"{event.one_in:.3g}"
-            writer.writerow([*row.values(), time_of(recording, event.peak)])
+            row["lead"] = cell_text(event.lead)
+            near = event.nearest and event.nearest.of(event.lead)
+            shape = [near.shape, f"{near.distance:.4g}"] if near else ["", ""]
+            writer.writerow([*row.values(), time_of(recording, event.peak), *shape])
+
+
+def cell_text(text: str) -> str:
+    """`text` so that a spreadsheet shows it and does not run it: names come from strangers."""
+    # A tab or a return at the front is skipped by some, and what follows is run.
+    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def time_of(recording: Recording, sample: int) -> str:
@@ -128,15 +145,15 @@ def time_of(recording: Recording, sample: int) -> str:
 def write_run(folder: pathlib.Path, run: Mapping[str, Any]) -> None:
     """run.json: what was run, with what, on what, and how it went."""
     with atomic_write(folder / "run.json") as path:
-        path.write_text(json.dumps(_plain(run), indent=2, allow_nan=False) + "\n")
+        path.write_text(json.dumps(plain(run), indent=2, allow_nan=False) + "\n")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Strict JSON: NaN and infinity as null."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lamina_detect._common import runs
+from lamina_detect.results._envelopes import COLUMNS, Envelope, width_for
 
-# What a picture as wide as a page can show.
-COLUMNS = 1200
 # A stretch of one value is looked at from a quarter of a window on: shorter ones are as often
 # plateaus of the signal; and from 4 equal steps, since coarse digits repeat.
 MIN_CONSTANT, CONSTANT_OF_WINDOW = 4, 4
@@ -21,23 +20,31 @@ class Summary:
         leads: Their names.
         length: Samples per lead, in all.
         window: Of the detector.
+        columns: Stretches of the envelopes.
     """
 
-    def __init__(self, leads: Sequence[str], length: int, window: int) -> None:
+    def __init__(
+        self, leads: Sequence[str], length: int, window: int, columns: int = COLUMNS
+    ) -> None:
         self.leads, self.length, self.window = tuple(leads), length, window
         self.maxima = BlockMaxima(window)
-        self.signal = Envelope(length, len(self.leads))
-        self.score = Envelope(length, 1)
+        width = width_for(length, columns)
+        self.signal = Envelope(length, len(self.leads), width)
+        # Retrospective and causal.
+        self.score = Envelope(length, 2, width)
         self.constant = [
             ConstantRuns(max(MIN_CONSTANT, window // CONSTANT_OF_WINDOW)) for _ in self.leads
         ]
         self.gaps = [Gaps() for _ in self.leads]
 
-    def add(self, samples: np.ndarray, values: np.ndarray) -> None:
-        """The next samples `(n, leads)` and their scores `(n, leads + 1)`."""
+    def add(
+        self, samples: np.ndarray, values: np.ndarray, causal: np.ndarray | None = None
+    ) -> None:
+        """The next samples `(n, leads)`, their scores `(n, leads + 1)` and causal ones `(n,)`."""
         self.maxima.add(values[:, -1])
         self.signal.add(samples)
-        self.score.add(values[:, -1:])
+        causal = np.full(len(values), np.nan) if causal is None else causal
+        self.score.add(np.stack([values[:, -1], causal], 1))
         for lead in range(len(self.leads)):
             self.gaps[lead].add(~np.isfinite(samples[:, lead]))
             self.constant[lead].add(samples[:, lead], values[:, lead])
@@ -81,28 +88,6 @@ class BlockMaxima:
             self._take(np.pad(self._rest, (0, self.window - len(self._rest)))[None])
         heights, places = zip((self.heights, self.places), *self._parts, strict=True)
         self.heights, self.places = np.concatenate(heights), np.concatenate(places)
-
-
-class Envelope:
-    """Lowest and highest of at most `COLUMNS` stretches: what a picture can show; NaN in a gap."""
-
-    def __init__(self, length: int, channels: int) -> None:
-        self.width = max(1, -(-length // COLUMNS))
-        shape = (-(-length // self.width), channels)
-        self.low, self.high = np.full(shape, np.nan), np.full(shape, np.nan)
-        self.place = np.arange(shape[0]) * self.width
-        self.done = 0
-
-    def add(self, values: np.ndarray) -> None:
-        """The next values `(n, channels)`."""
-        if not len(values):
-            return
-        values = np.where(np.isfinite(values), values, np.nan)
-        first, last = self.done // self.width, (self.done + len(values) - 1) // self.width
-        edges = np.maximum(np.arange(first, last + 1) * self.width - self.done, 0)
-        for kept, least in ((self.low, np.fmin), (self.high, np.fmax)):
-            kept[first : last + 1] = least(kept[first : last + 1], least.reduceat(values, edges))
-        self.done += len(values)
 
 
 class Gaps:

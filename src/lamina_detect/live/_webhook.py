@@ -1,0 +1,45 @@
+"""An alarm to a web address."""
+
+from urllib.parse import urlsplit
+
+from lamina_detect._common import BadInput
+from lamina_detect.live._notify import Undelivered
+
+# Seconds for one try.
+PATIENCE = 10.0
+# Besides the 5xx of a server in trouble: it asks for a later try.
+AGAIN = (408, 425, 429)
+
+
+class Webhook:
+    """Posts each event as JSON to a web address.
+
+    The header `Idempotency-Key` is the same for each try of an event, so that a receiver can tell a
+    repetition from another event. Other answers than 2xx are failures; redirects are not followed.
+
+    Args:
+        address: `https://...` or `http://...`. It may hold a secret: messages show its host only.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            import httpx
+        except ModuleNotFoundError:
+            raise BadInput("a webhook needs httpx: pip install 'lamina[webhook]'") from None
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadInput("webhook: write an address such as https://example.org/alarms")
+        self.address, self.host = address, parts.hostname
+        self._failed = httpx.HTTPError
+        self._client = httpx.Client(timeout=PATIENCE, follow_redirects=False)
+
+    def __call__(self, text: str, key: str) -> None:
+        """One try; `Undelivered` if it was not taken."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        try:
+            answer = self._client.post(self.address, content=text, headers=headers)
+        except self._failed as error:
+            raise Undelivered(f"{self.host}: {type(error).__name__}", again=True) from None
+        if not answer.is_success:
+            again = answer.is_server_error or answer.status_code in AGAIN
+            raise Undelivered(f"{self.host} answered {answer.status_code}", again)

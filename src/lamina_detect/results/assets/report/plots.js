@@ -1,0 +1,190 @@
+/* The stacked charts of the leads and of the score, one uPlot each, with one view and one pointer. */
+
+const AXIS = 56, NARROW_AXIS = 44;
+
+function palette() {
+  const style = getComputedStyle(document.documentElement), colours = {};
+  for (const name of ["card", "ink", "soft", "line", "signal", "envelope", "score", "causal", "alarm", "alarm-wash", "gap", "usual",
+    "grid", "ecg-fine", "ecg-coarse", "warn", "good", "accent"]) colours[name] = style.getPropertyValue(`--${name}`).trim();
+  return colours;
+}
+
+class Lanes {
+  constructor(app) {
+    this.app = app;
+    this.root = $("detail");
+    this.usual = app.store.leads.map((_, lead) => usualRange(app.store, lead));
+    this.build();
+  }
+
+  get width() { return Math.max(240, this.root.clientWidth); }
+  get axis() { return this.width < 500 ? NARROW_AXIS : AXIS; }
+  get inner() { return this.width - this.axis - 8; }
+
+  leadHeight() {
+    const count = this.app.store.leads.length, room = Math.max(260, Math.min(560, window.innerHeight * .5));
+    return Math.round(Math.max(64, Math.min(this.app.paper ? 220 : 190, room / count)));
+  }
+
+  build() {
+    const old = this.lanes || [];
+    for (const lane of old) lane.plot.destroy();
+    this.root.replaceChildren();
+    this.colours = palette();
+    const height = this.leadHeight();
+    this.lanes = this.app.store.leads.map((lead, i) => this.leadLane(lead, i, height));
+    this.lanes.push(this.scoreLane());
+    this.app.threshold?.attach();
+    this.draw();
+  }
+
+  leadLane(lead, number, height) {
+    const lane = { range: [0, 1], lead: number };
+    const name = this.named(lead.name + (lead.unit ? ` (${lead.unit})` : ""), "signal");
+    name.node.title = `${lead.name}: values to ${digits(lead.step / 2, 2)} ${lead.unit}`.trim();
+    const c = this.colours, path = uPlot.paths.stepped({ align: 1 });
+    lane.value = name.value;
+    lane.plot = this.plot(lane, name.track, height, [
+      {}, { stroke: c.signal, width: 1.2, points: { show: (u) => this.app.view.span < this.inner / 8, size: 4, fill: c.signal } },
+      { stroke: c.signal, width: .5, paths: path, points: { show: false } }, { stroke: c.signal, width: .5, paths: path, points: { show: false } },
+    ], [{ series: [3, 2], fill: c.envelope }]);
+    return lane;
+  }
+
+  scoreLane() {
+    const lane = { range: [0, 1], lead: null }, c = this.colours;
+    const name = this.named("score", "score");
+    lane.value = name.value;
+    lane.track = name.track;
+    name.track.id = "score-lane";
+    const path = uPlot.paths.stepped({ align: 1 });
+    const fill = `color-mix(in srgb, ${c.score} 24%, transparent)`;
+    lane.plot = this.plot(lane, name.track, this.width < 500 ? 130 : 150, [
+      {}, { stroke: c.score, width: 1.3, fill, points: { show: false } }, { stroke: c.score, width: 1, fill, paths: path, points: { show: false } },
+      { stroke: c.causal, width: 1, points: { show: false } }, { stroke: c.causal, width: .8, paths: path, points: { show: false } },
+    ]);
+    return lane;
+  }
+
+  named(text, colour) {
+    const value = element("span", { className: "value" });
+    const dot = element("span", { className: "dot" });
+    dot.style.background = `var(--${colour})`;
+    const node = element("div", { className: "name" }, dot, shorten(text, 40), value);
+    const track = element("div", { className: "track" }, node);
+    this.root.append(track);
+    return { value, track, node };
+  }
+
+  plot(lane, parent, height, series, bands = []) {
+    const last = lane.lead === null, c = this.colours, app = this.app;
+    const options = {
+      width: this.width, height: height + (last ? 36 : 0), padding: [4, 8, last ? 0 : 4, 0], legend: { show: false }, series, bands,
+      cursor: {
+        drag: { x: false, y: false, setScale: false }, points: { show: false }, y: false,
+        sync: { key: "lamina", scales: ["x", null] },
+      },
+      scales: { x: { time: false, range: () => [app.view.from, app.view.to] }, y: { range: () => lane.range } },
+      axes: [
+        {
+          show: true, size: last ? 36 : 0, stroke: c.soft, grid: { stroke: c.grid, width: 1 }, ticks: { show: last, stroke: c.line, size: 4 },
+          font: "11px system-ui, sans-serif", gap: 3, splits: () => this.ticks.map((t) => t[0]), values: () => last ? this.ticks.map((t) => t[1]) : [],
+        },
+        last ? this.scoreAxis(lane) : {
+          size: this.axis, stroke: c.soft, grid: { stroke: c.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif", gap: 4, space: 26,
+        },
+      ],
+      hooks: {
+        drawAxes: [(u) => drawBelow(u, lane, app, c)], draw: [(u) => drawAbove(u, lane, app, c)],
+        setCursor: [(u) => { if (lane.lead === (app.store.leads.length ? 0 : null)) app.pointed(u.cursor.left < 0 ? null : u.posToVal(u.cursor.left, "x")); }],
+      },
+    };
+    return new uPlot(options, [[], ...series.slice(1).map(() => [])], parent);
+  }
+
+  scoreAxis(lane) {
+    const c = this.colours, app = this.app;
+    return {
+      size: this.axis, stroke: c.soft, grid: { stroke: c.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif", gap: 4,
+      splits: () => scoreTicks(app, lane.range), values: (u, ticks) => ticks.map((t) => digits(app.unform(t))),
+    };
+  }
+
+  /* Everything anew for the view; `held`: the score's axis stays, while the threshold is dragged. */
+  draw(held = false) {
+    const { app } = this, { store, view } = app, started = performance.now();
+    this.ticks = app.clock.ticks(Math.max(0, view.from), Math.min(app.page.length - 1, view.to), Math.max(2, this.inner / (app.clock.dates ? 130 : 100)));
+    if (!held || !this.columns) this.columns = columnsOf(store, view, this.inner);
+    for (const lane of this.lanes) {
+      if (lane.lead === null) this.drawScore(lane, held);
+      else if (!held) {
+        const { data, least, most } = leadSeries(store, this.columns, lane.lead);
+        lane.range = this.rangeOf(lane.lead, least, most);
+        lane.plot.setData(data);
+      } else lane.plot.redraw(false);
+    }
+    $("shown").textContent = resolutionText(this.columns, app.clock);
+    this.took = performance.now() - started;
+  }
+
+  drawScore(lane, held) {
+    const { app } = this, form = (s) => app.form(s);
+    const late = scoreSeries(app.store, this.columns, 0, form), causal = scoreSeries(app.store, this.columns, 1, form);
+    if (!held) {
+      const threshold = Number.isFinite(app.limit) ? app.limit : 0;
+      const most = Math.max(late.most, app.logarithmic ? causal.most : 0, 1.3 * threshold, 1);
+      lane.range = [0, app.form(most) * 1.08];
+    }
+    lane.plot.setData([this.columns.x, late.line, late.block, causal.line, causal.block]);
+    app.threshold?.place(lane);
+  }
+
+  rangeOf(lead, least, most) {
+    const [low, high] = this.usual[lead], span = Math.max(high - low, 1e-12);
+    if (!(most >= least)) return [low, high + (high === low ? 1 : 0)];
+    if (this.app.paper) {
+      const tall = (this.leadHeight() - 8) / (10 * PX_PER_MM), middle = (least + most) / 2;
+      return [middle - tall / 2, middle + tall / 2];
+    }
+    const wide = Math.max(most - least, .2 * span), middle = (least + most) / 2;
+    return [middle - wide * .56, middle + wide * .56];
+  }
+
+  resize() {
+    for (const lane of this.lanes) lane.plot.setSize({ width: this.width, height: lane.plot.height });
+    this.draw();
+  }
+
+  get score() { return this.lanes[this.lanes.length - 1]; }
+}
+
+const PX_PER_MM = 96 / 25.4;
+
+/* Where a lead is for most of the time: a quiet stretch is not blown up beyond a fifth of it. */
+function usualRange(store, lead) {
+  const piece = store.groups[store.groups.length - 1].pieces[0];
+  const pick = (array, part) => {
+    const there = array.filter((v) => v !== NO_VALUE).sort();
+    return there.length ? store.value(lead, there[Math.floor(part * (there.length - 1))]) : 0;
+  };
+  return [pick(piece.low[lead], .05), pick(piece.high[lead], .95)];
+}
+
+function scoreTicks(app, [, top]) {
+  const most = app.unform(top), found = [];
+  const candidates = app.logarithmic ? [0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 1e5, 1e6]
+    : niceNumbers(most, 4);
+  let last = -Infinity;
+  for (const value of candidates) {
+    const at = app.form(value);
+    if (at > top || at - last < top / 6) continue;
+    found.push(at);
+    last = at;
+  }
+  return found;
+}
+
+function niceNumbers(most, count) {
+  const size = 10 ** Math.floor(Math.log10(most / count)), step = [1, 2, 5, 10].map((m) => m * size).find((s) => s >= most / count);
+  return Array.from({ length: Math.floor(most / step) + 1 }, (_, k) => k * step);
+}
