@@ -10,9 +10,9 @@ from tests.detect.support import pulses
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 
 
-def alarms_of(x):
+def alarms_of(x, **settings):
     """The alarms, the events, the window, and how many windows there are."""
-    scores = (detector := Detector().fit(x)).score(x)
+    scores = (detector := Detector(**settings).fit(x)).score(x)
     window = detector.settings["window"]
     maxima = BlockMaxima(window)
     maxima.add(scores.together)
@@ -39,8 +39,9 @@ def test_counts_that_are_mostly_zero(rng):
 def test_heavy_tails(rng):
     """Student's t of two degrees of freedom: a variance that is infinite."""
     x = np.convolve(rng.standard_t(2, 8000), [1, 0.5, 0.25], "same").astype("float32")
-    alarms, _, _, windows = alarms_of(x)
-    assert len(alarms) <= 0.02 * windows
+    alarms, _, _, windows = alarms_of(x, window=32)
+    # The highest one always is.
+    assert len(alarms) <= 1 + 0.02 * windows
 
 
 def test_a_period_of_a_tenth_of_the_recording():
@@ -48,15 +49,18 @@ def test_a_period_of_a_tenth_of_the_recording():
     x = pulses(4000, period=400, noise=0.02)
     x[2500:2600] += 1.0
     alarms, events, window, windows = alarms_of(x)
-    assert windows < 30 and not alarms
+    assert 9 < windows < 11 and not alarms
     assert near(events[:1], 2500, 2600, window)
 
 
 def test_a_record_of_which_half_of_the_windows_is_unusual(recordings):
     """106: a quarter of its beats are ventricular, and half of its windows hold one."""
     record = read(recordings / "mitdb" / "106")
-    alarms, _, window, windows = alarms_of(record)
+    alarms, _, window, _ = alarms_of(record)
+    # The threshold stays below the ventricular beats, and they are not all one alarm.
+    assert len(alarms) >= 20
     anomalous = record.beats.samples[record.beats.anomalous]
     right = [a for a in alarms if np.abs(anomalous - a.peak).min() <= window]
-    assert len(alarms) > 50 and len(right) >= 0.9 * len(alarms)
-    assert len(alarms) - len(right) <= 0.02 * windows
+    assert len(right) >= 0.9 * len(alarms)
+    held = np.any([(a.start - window <= anomalous) & (anomalous < a.end) for a in alarms], 0)
+    assert held.mean() >= 0.8
