@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 HEARTBEAT = 15.0
 # Seconds that watchers have to read what is left when the line has ended.
 PATIENCE = 5.0
+# Milliseconds after which a page looks whether a line that has ended is there again.
+RETRY = 10_000
 # Connections at the same time: the page is for a control room.
 MOST_CONNECTIONS = 128
 PARTS = {
@@ -180,7 +182,7 @@ class Server:
                     begin = found[-1][0] + 1
                     yield "".join(f"id: {self.run}-{n}\n{text}" for n, text in found)
                 elif ended:
-                    yield "event: end\ndata: {}\n\n"
+                    yield f"retry: {RETRY}\nevent: end\ndata: {{}}\n\n"
                     return
                 else:
                     try:

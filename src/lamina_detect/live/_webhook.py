@@ -43,3 +43,7 @@ class Webhook:
         if not answer.is_success:
             again = answer.is_server_error or answer.status_code in AGAIN
             raise Undelivered(f"{self.host} answered {answer.status_code}", again)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
