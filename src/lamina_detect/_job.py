@@ -51,6 +51,7 @@ def detect(
     progress: Progress | None = None,
     reading: Mapping[str, Any] | None = None,
     false_alarms: float = FALSE_ALARMS,
+    model: str | pathlib.Path | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Find what is unusual in a recording and write the results to a folder.
@@ -63,7 +64,8 @@ def detect(
         progress: Called with `(what, done, of)`.
         reading: More arguments of `read`, by name.
         false_alarms: Of the windows that are like the others, the part that may be alarms.
-        settings: Of the `Detector`.
+        model: A saved detector that scores, instead of one that is fitted.
+        settings: Of the `Detector` that is fitted.
 
     Returns:
         What run.json holds.
@@ -83,7 +85,7 @@ def detect(
     scored = read(recording, columns, rate, **options)
     learned = read(fit, columns, rate, **options) if fit else scored
     report("learning", 0, 1)
-    detector = Detector(**settings).fit(learned)
+    detector = Detector.load(model) if model else Detector(**settings).fit(learned)
     with atomic_write(folder / "scores.parquet") as path:
         view, causal, evaluation = _score(
             detector, scored, path, lambda done, of: report("scoring", done, of)
