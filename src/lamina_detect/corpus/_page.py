@@ -1,0 +1,183 @@
+"""index.html: what the whole corpus shows, on one page for people."""
+
+import datetime
+import heapq
+import html
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from lamina_detect.corpus._parts import EVENTS, OK, SUMMARY, committed
+from lamina_detect.corpus._pictures import Picture
+from lamina_detect.corpus._plan import Plan
+from lamina_detect.corpus._process import Died, Process
+from lamina_detect.corpus._store import Store
+from lamina_detect.corpus._totals import outcome_of, parts_of
+
+INDEX, REPORTS = "index.html", "reports"
+# Rows that are shown of what may be many.
+HIGHEST, MOST_RECORDINGS, MOST_REASONS, MOST_DAYS = 12, 30, 12, 31
+# How often a second sort of rows is written: `2024-05-07...`, as tables with dates give it.
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
+EVENT_COLUMNS = "id start end peak score lead kind alarm one_in expert time".split()
+
+
+class Findings:
+    """What the page shows, gathered part by part: its size does not grow with the corpus."""
+
+    def __init__(self) -> None:
+        self.highest: list[tuple[float, str, int, dict[str, Any]]] = []
+        self.busiest: list[tuple[int, str, float]] = []
+        self.reasons: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+        self.days: Counter[str] = Counter()
+
+    def add_events(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Rows of events/."""
+        for row in rows:
+            if not row["alarm"]:
+                continue
+            if DAY.match(row["time"]):
+                self.days[row["time"][:10]] += 1
+            entry = row["score"], row["id"], row["peak"], dict(row)
+            _keep(self.highest, entry, HIGHEST)
+
+    def add_recordings(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Rows of summary/."""
+        for row in rows:
+            if row["status"] == OK:
+                if row["alarms"]:
+                    seconds = row["samples"] / row["rate"] if row["rate"] else 0.0
+                    _keep(self.busiest, (row["alarms"], row["id"], seconds), MOST_RECORDINGS)
+            else:
+                reason = general(row["reason"], row["id"])
+                self.reasons[reason] += 1
+                self.examples.setdefault(reason, row["id"])
+
+
+def _keep(heap: list, entry: tuple, most: int) -> None:
+    """The highest entries, of those with equal scores the same ones whatever the order."""
+    if len(heap) < most:
+        heapq.heappush(heap, entry)
+    else:
+        heapq.heappushpop(heap, entry)
+
+
+def general(reason: str, id: str) -> str:
+    """A reason without the recording that it is of: reasons of one kind become equal."""
+    stem = re.escape(id.rpartition("/")[2].rpartition(".")[0] or id)
+    text = re.sub(rf"\S*{stem}(\.\w+)?:?\s*", "", reason)
+    return re.sub(r"\d+(\.\d+)?", "N", text).strip(" :") or reason
+
+
+def gathered(store: Store) -> tuple[Findings, Any]:
+    """The findings, and the sums."""
+    findings, batches = Findings(), sorted(committed(store))
+    total = outcome_of([])
+    for _, table in parts_of(store, SUMMARY, batches):
+        rows = table.to_pylist()
+        total.add(outcome_of(rows))
+        findings.add_recordings(rows)
+    for _, table in parts_of(store, EVENTS, batches, EVENT_COLUMNS):
+        findings.add_events(table.to_pylist())
+    return findings, total
+
+
+def write_page(store: Store, process: Process, planned: int) -> None:
+    """Write index.html, and a word where reports will be that it links to."""
+    import jinja2
+
+    findings, total = gathered(store)
+    events = [entry[3] for entry in sorted(findings.highest, key=lambda e: (-e[0], e[1], e[2]))]
+    for id in {event["id"] for event in events} | {id for _, id, _ in findings.busiest}:
+        _promise(store, id)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("lamina_detect.corpus", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    busiest = sorted(findings.busiest, key=lambda entry: (-entry[0], entry[1]))
+    page = environment.get_template("index.html.j2").render(
+        where=store.url,
+        source=Plan(store).fingerprint()["source"],
+        made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        planned=planned,
+        total=total,
+        ok=total.recordings - total.failed - total.crashed,
+        length=duration(total.seconds),
+        reasons=[
+            (reason, count, findings.examples[reason])
+            for reason, count in findings.reasons.most_common(MOST_REASONS)
+        ],
+        more_reasons=max(0, len(findings.reasons) - MOST_REASONS),
+        busiest=[(id, alarms, duration(seconds), report_of(id)) for alarms, id, seconds in busiest],
+        most=busiest[0][0] if busiest else 1,
+        days=sorted(findings.days.most_common(MOST_DAYS)),
+        most_days=max(findings.days.values(), default=1),
+        more_days=max(0, len(findings.days) - MOST_DAYS),
+        events=[
+            (event, picture, report_of(event["id"]), shown_time(event["time"]))
+            for event, picture in zip(events, _pictures(store, process, events), strict=True)
+        ],
+    )
+    with store.new(INDEX) as path:
+        path.write_text(page, encoding="utf-8")
+
+
+def _pictures(
+    store: Store, process: Process, events: Sequence[Mapping[str, Any]]
+) -> list[Picture | None]:
+    """By a worker: reading some formats needs keras."""
+    if not events:
+        return []
+    plan = Plan(store)
+    try:
+        return process.call("pictures", [(plan.find(e["id"]), dict(e)) for e in events])
+    except Died:  # the page is complete without them
+        return [None] * len(events)
+
+
+def report_of(id: str) -> str:
+    """Where the report of a recording is, seen from the page."""
+    return f"{REPORTS}/{quote(id)}/report.html"
+
+
+def _promise(store: Store, id: str) -> None:
+    """A page where the report will be, so that no link leads nowhere."""
+    name = f"{REPORTS}/{id}/report.html"
+    if store.exists(name):
+        return
+    command = html.escape(f"lamina report {store.url} {id}")
+    with store.new(name) as path:
+        path.write_text(
+            "<!doctype html><html lang='en'><meta charset='utf-8'>"
+            "<meta name='viewport' content='width=device-width'><meta name='color-scheme' "
+            f"content='light dark'><title>{html.escape(id)}</title>"
+            "<body style='font:16px system-ui;margin:2rem;overflow-wrap:anywhere'>"
+            f"<p>This report is made on demand:</p><p><code>{command}</code></p>"
+            "<p>Then load this page again.</p></body></html>\n",
+            encoding="utf-8",
+        )
+
+
+def duration(seconds: float) -> str:
+    """A length for people."""
+    if not seconds:
+        return ""
+    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:,.1f} {name}"
+    return f"{seconds:.1f} s"
+
+
+def shown_time(time: str) -> str:
+    """When an event was: a date, or seconds from the beginning."""
+    try:
+        seconds = float(time)
+    except ValueError:
+        return time[:19]
+    return f"{seconds:,.6g}"
