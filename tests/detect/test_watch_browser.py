@@ -65,12 +65,16 @@ def alarm_of(kind="start", **more):
 
 
 def wait_for_samples(page, count):
-    page.wait_for_function(f"document.documentElement.dataset.received == {count}")
+    page.wait_for_selector(f'html[data-received="{count}"]', state="attached")
+
+
+def wait_for_state(page, text):
+    page.wait_for_selector(f"#state:has-text({text!r})")
 
 
 def test_every_sample_arrives_and_an_alarm_is_told(browser, live):
     with shown(browser, live) as page:
-        page.wait_for_function("document.querySelector('#state').textContent == 'live'")
+        wait_for_state(page, "live")
         feed(live, seconds=10, alarm=alarm_of())
         wait_for_samples(page, 2500)
         assert page.inner_text("#alarm").startswith("Alarm 1 since 0:04.0")
@@ -84,7 +88,7 @@ def test_every_sample_arrives_and_an_alarm_is_told(browser, live):
         assert page.inner_text("#bad li") == "line 17: not numbers: '<b>'"
         assert not page.is_visible("#alarm") and not page.title().startswith("ALARM")
         live.ended()
-        page.wait_for_function("document.querySelector('#state').textContent.includes('ended')")
+        wait_for_state(page, "ended")
         assert page.evaluate("document.documentElement.dataset.lost") == "0"
 
 
@@ -163,7 +167,7 @@ def test_a_line_that_starts_again_is_followed_again(browser, live, monkeypatch):
     with shown(browser, live, restarts=True) as page:
         wait_for_samples(page, 2500)
         live.close()
-        page.wait_for_function("document.querySelector('#state').textContent.includes('ended')")
+        wait_for_state(page, "ended")
         again = Page(live.url.removeprefix("http://").strip("/"))
         again.open(LINE)
         feed(again, seconds=4)

@@ -55,8 +55,8 @@ def watch(
         strict: A line that is no sample is refused; else it is reported and skipped.
         alarms_only: No line for each sample.
         false_alarms: Another rate than the one that the model was made with.
-        calm: Below the lower threshold for so long, an alarm has ended: `10s`, or samples. Four
-            windows by default, as far apart as alarms of a recording are joined.
+        calm: Below the lower threshold for so long, an alarm has ended: `10s`, or samples. By
+            default so many windows as alarms of a recording may lie apart and are joined.
         note: Takes what people should know, a line each.
         sinks: Further places where the results go.
     """
