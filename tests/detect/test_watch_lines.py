@@ -1,5 +1,6 @@
 """A line of text to a sample."""
 
+import io
 import math
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina_detect import BadInput
+from lamina_detect.live._line_reader import LONGEST, LineReader
 from lamina_detect.live._lines import BadLine, LineParser
 from lamina_detect.live._span import span_of
 
@@ -178,3 +180,12 @@ def test_how_long_needs_the_rate():
     assert span_of("40", "calm", None) == 40
     with pytest.raises(BadInput, match="needs the rate"):
         span_of("10s", "calm", None)
+
+
+def test_a_line_that_never_ends_does_not_fill_the_memory():
+    """Read in pieces, as a pipe gives them: what is too long is cut, and what follows is read."""
+    text = io.TextIOWrapper(io.BytesIO(b"1,2\n" + b"7" * (20 * LONGEST) + b"\n3,4\n"))
+    reader, got = LineReader(text), []
+    while (lines := reader.take()) is not None:
+        got += lines
+    assert (got[0], got[2]) == ("1,2", "3,4") and len(got[1]) <= 2 * LONGEST

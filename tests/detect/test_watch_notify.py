@@ -102,6 +102,22 @@ def test_what_is_not_taken_is_given_up_and_said(again, tries):
     assert receiver.notes == ["an alarm was not sent: not now"]
 
 
+def test_whatever_goes_wrong_the_next_alarm_is_sent():
+    receiver = Receiver()
+
+    def broken(text, key):
+        if json.loads(text)["id"] == 1:
+            raise RuntimeError("a surprise")
+        receiver(text, key)
+
+    notifier = Notifier(broken, receiver.notes.append)
+    notifier.open(LINE)
+    notifier.take(batch(event(1), event(2)))
+    notifier.close()
+    assert receiver.numbers == [(2, "start")]
+    assert receiver.notes == ["an alarm was not sent: RuntimeError: a surprise"]
+
+
 def test_the_scoring_never_waits_and_the_oldest_are_dropped():
     free, receiver = threading.Event(), Receiver()
 
@@ -207,7 +223,9 @@ def test_nobody_who_answers_is_a_failure_that_may_pass(post_box):
     assert failed.value.again
 
 
-@pytest.mark.parametrize("url", ["", "example.org", "ftp://example.org", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "url", ["", "example.org", "ftp://example.org", "file:///etc/passwd", "http://[1", "http://"]
+)
 def test_a_webhook_needs_a_web_address(url):
     with pytest.raises(BadInput, match="webhook: write an address"):
         Webhook(url)

@@ -25,6 +25,8 @@ HEARTBEAT = 15.0
 PATIENCE = 5.0
 # Milliseconds after which a page looks whether a line that has ended is there again.
 RETRY = 10_000
+# Messages that are sent at once: a newcomer's share of the history is no second copy of it.
+TOGETHER = 64
 # Connections at the same time: the page is for a control room.
 MOST_CONNECTIONS = 128
 PARTS = {
@@ -180,7 +182,9 @@ class Server:
                     yield f"event: lost\ndata: {gone}\n\n"
                 if found:
                     begin = found[-1][0] + 1
-                    yield "".join(f"id: {self.run}-{n}\n{text}" for n, text in found)
+                    for i in range(0, len(found), TOGETHER):
+                        some = found[i : i + TOGETHER]
+                        yield "".join(f"id: {self.run}-{n}\n{text}" for n, text in some)
                 elif ended:
                     yield f"retry: {RETRY}\nevent: end\ndata: {{}}\n\n"
                     return
