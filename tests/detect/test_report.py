@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shlex
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from lamina_detect import Beats, Recording
 from lamina_detect.results import events_of, time_of
 from tests.detect.browser import chromium, middle_of, needs_browser, opened, span
 from tests.detect.pages import made_up, written
+from tests.detect.support import pulses
 
 pytestmark = pytest.mark.tensorflow  # The page does not depend on the backend.
 
@@ -422,6 +424,35 @@ class TestInABrowser:
             text = page.locator("body").inner_text()
             assert "5-minute values" in text and "6 days 23 h" in text and "the clock jumps" in text
             assert page.is_hidden("#paper")
+
+    def test_the_command_that_is_shown_gives_what_is_shown(self, browser, tmp_path):
+        from typer.testing import CliRunner
+
+        from lamina_cli._app import app
+
+        path = tmp_path / "it's a series.csv"
+        lines = [f"{v:.4f}" for v in pulses(9000, odd=(20, 40, 41, 77), noise=0.03)]
+        path.write_text("value\n" + "\n".join(lines))
+        words = ["detect", str(path), "--out", str(tmp_path / "out"), "--shapes", "20"]
+        assert CliRunner().invoke(app, words).exit_code == 0
+        with opened(browser, tmp_path / "out" / "report.html") as page:
+            x, y = middle_of(page, ".handle")
+            page.mouse.move(x, y)
+            page.mouse.down()
+            page.mouse.move(x, y + 9, steps=3)
+            page.mouse.up()
+            words = shlex.split(page.locator("#command").inner_text())
+            peaks = page.evaluate("lamina.app.events.map(e => [e.peak, e.start, e.end, +e.alarm])")
+            said = page.locator("#verdict").inner_text()
+        assert words[0] == "lamina" and "--threshold" in words
+        assert CliRunner().invoke(app, words[1:]).exit_code == 0
+        with (tmp_path / "out" / "events.csv").open() as file:
+            rows = [row for row in csv.DictReader(file) if row["kind"] == "anomaly"]
+        names = ("peak", "start", "end", "alarm")
+        assert [[int(row[name]) for name in names] for row in rows] == peaks
+        with opened(browser, tmp_path / "out" / "report.html") as page:
+            assert page.locator("#verdict").inner_text() == said
+            assert shlex.split(page.locator("#command").inner_text()) == words
 
 
 # The part of each chart's canvas that is not empty.

@@ -114,10 +114,20 @@ class Lanes {
     };
   }
 
+  /* Of the view that there is when they are asked for: uPlot draws later than it is told to. */
+  get ticks() {
+    const { app } = this, { from, to } = app.view, key = `${from} ${to} ${this.inner}`;
+    if (this.ticksOf !== key) {
+      const most = Math.max(2, this.inner / (app.clock.dates ? 130 : 100));
+      this.ticksHeld = app.clock.ticks(Math.max(0, from), Math.min(app.page.length - 1, to), most);
+      this.ticksOf = key;
+    }
+    return this.ticksHeld;
+  }
+
   /* Everything anew for the view; `held`: the score's axis stays, while the threshold is dragged. */
   draw(held = false) {
     const { app } = this, { store, view } = app, started = performance.now();
-    this.ticks = app.clock.ticks(Math.max(0, view.from), Math.min(app.page.length - 1, view.to), Math.max(2, this.inner / (app.clock.dates ? 130 : 100)));
     if (!held || !this.columns) this.columns = columnsOf(store, view, this.inner);
     for (const lane of this.lanes) {
       if (lane.lead === null) this.drawScore(lane, held);
@@ -136,7 +146,7 @@ class Lanes {
     const late = scoreSeries(app.store, this.columns, 0, form), causal = scoreSeries(app.store, this.columns, 1, form);
     if (!held) {
       const threshold = Number.isFinite(app.limit) ? app.limit : 0;
-      const most = Math.max(late.most, app.logarithmic ? causal.most : 0, 1.3 * threshold, 1);
+      const most = Math.max(late.most, causal.most, 1.3 * threshold, 1);
       lane.range = [0, app.form(most) * 1.08];
     }
     lane.plot.setData([this.columns.x, late.line, late.block, causal.line, causal.block]);
