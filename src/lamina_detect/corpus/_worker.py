@@ -118,7 +118,7 @@ class Worker:
         with self.source.fetched(planned) as file:
             try:
                 recording = self._read(file)
-                return score(self._detector_for(recording), recording, path, self.job.false_alarms)
+                return score(self._detector_for(recording), recording, path, self.job)
             except BadInput as error:
                 # Users know the recording by its place, not by where it was fetched to.
                 at = str(error).replace(str(file.parent), f"{self.source.url}".rstrip("/"))
