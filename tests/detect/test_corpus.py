@@ -117,6 +117,7 @@ def test_another_job_on_the_same_folder_is_told_what_differs():
     check_same({"x": [1]}, {"x": [1]}, "out")
 
 
+@pytest.mark.slow
 def test_a_batch_gives_what_the_detector_gives(worker):
     for batch in Plan(worker.store).batches():
         worker.run(batch)
@@ -141,6 +142,7 @@ def test_a_batch_gives_what_the_detector_gives(worker):
     assert not hidden(worker.store.url)
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_there_is_not_run_again(worker):
     batch = next(Plan(worker.store).batches())
     first = worker.run(batch)
@@ -148,6 +150,7 @@ def test_a_batch_that_is_there_is_not_run_again(worker):
     assert worker.run(batch) == first
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_a_row_and_an_empty_part_has_every_column(worker):
     broken = Planned("ward0/r000.npy", ["r000.npy"], 3, "")
     path = worker.source.root + "/ward0/r000.npy"
@@ -162,6 +165,7 @@ def test_what_cannot_be_read_is_a_row_and_an_empty_part_has_every_column(worker)
         assert len(part) == 0 and part.schema == schemas()[folder]
 
 
+@pytest.mark.slow
 def test_a_recording_that_changed_since_the_plan_is_a_row_that_says_so(worker):
     batch = next(Plan(worker.store).batches())
     np.save(f"{worker.source.url}/{batch.recordings[0].id}", pulses(1600).astype("float32"))
@@ -171,6 +175,7 @@ def test_a_recording_that_changed_since_the_plan_is_a_row_that_says_so(worker):
     assert "changed since the plan was made" in row["reason"] and "--retry-failed" in row["reason"]
 
 
+@pytest.mark.slow
 def test_one_that_is_gone_is_a_row_too(worker):
     batch = next(Plan(worker.store).batches())
     worker.store.fs.rm(f"{worker.source.url}/{batch.recordings[0].id}")
@@ -178,6 +183,7 @@ def test_one_that_is_gone_is_a_row_too(worker):
     assert "is gone" in rows(worker.store.url)[0]["reason"]
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_is_no_recordings_fault(worker):
     with worker.store.new(MODEL) as path:
         path.write_bytes(b"nothing")
@@ -186,6 +192,7 @@ def test_a_model_that_cannot_be_loaded_is_no_recordings_fault(worker):
     assert not rows(worker.store.url)
 
 
+@pytest.mark.slow
 def test_a_lead_has_the_recordings_own_name(worker, tmp_path):
     table = "\n".join(["pressure", *(f"{v:.5f}" for v in pulses(1500, odd=(6,)))])
     (tmp_path / "from" / "a.csv").write_text(table)
@@ -258,10 +265,8 @@ def test_a_driver_on_an_object_store_says_that_it_lives(monkeypatch):
 
 
 def test_reasons_of_one_kind_count_together():
-    assert general("/x/a1.dat: 3 bytes, not 40", "d/a1.hea") == general(
-        "/y/b.dat: 7 bytes, not 9", "b.hea"
-    )
-    assert general("a.npy: damaged", "a.npy") != general("a.npy: is gone", "a.npy")
+    assert general("/x/a1.dat: 3 bytes, not 40") == general("s3://y/b.dat: 7 bytes, not 9.5")
+    assert general("a.npy: damaged") != general("a.npy: is gone")
     assert spread({0: 3, 1: 6, 4: 1, 7: 1}) == [("0", 3, 0.5), ("1", 6, 1.0), ("4 to 7", 2, 1 / 3)]
 
 
@@ -313,6 +318,7 @@ def test_nothing_to_do_is_a_job_that_is_done(tmp_path):
     assert "0 recordings" in (tmp_path / "out" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_report_of_a_recording(worker):
     from lamina_detect import report_recording
 
@@ -332,6 +338,7 @@ def test_report_of_a_recording(worker):
         report_recording(worker.source.url, "x")
 
 
+@pytest.mark.slow
 def test_a_saved_detector_scores_one_recording(model, tmp_path):
     np.save(tmp_path / "x.npy", pulses(1500, odd=(6,)))
     arguments = ["detect", str(tmp_path / "x.npy"), "--model", str(model), "--json"]

@@ -53,7 +53,7 @@ class Findings:
                     seconds = row["samples"] / row["rate"] if row["rate"] else 0.0
                     _keep(self.busiest, (-row["alarms"], row["id"], seconds), MOST_RECORDINGS)
             else:
-                reason = general(row["reason"], row["id"])
+                reason = general(row["reason"])
                 self.reasons[reason] += 1
                 self.examples.setdefault(reason, row["reason"])
 
@@ -65,11 +65,10 @@ def _keep(entries: list, entry: tuple, most: int) -> None:
         del entries[most:]
 
 
-def general(reason: str, id: str) -> str:
-    """A reason without the recording that it is of: reasons of one kind become equal."""
-    stem = re.escape(id.rpartition("/")[2].rpartition(".")[0] or id)
-    text = re.sub(rf"\S*{stem}(\.\w+)?:?\s*", "", reason)
-    return re.sub(r"\d+(\.\d+)?", "N", text).strip(" :") or reason
+def general(reason: str) -> str:
+    """A reason without places and numbers: those of one kind become equal."""
+    text = re.sub(r"^\S*[/.]\S*:\s*", "", reason)
+    return re.sub(r"\d+(\.\d+)?", "N", text)
 
 
 def gathered(store: Store) -> tuple[Findings, Any]:
