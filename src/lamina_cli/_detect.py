@@ -83,8 +83,8 @@ def detect(
                 raise BadInput(f"give a recording or --from, not both. Received: {recording}")
             options = of_corpus | {"model": model, "fit": fit, "engine": engine}
             reading |= {"columns": column, "rate": rate}
-            scored = settings | {"reading": reading, "false_alarms": false_alarms}
-            detect_all(source, out, as_json, options | scored)
+            options |= settings | {"reading": reading, "false_alarms": false_alarms}
+            detect_all(source, out, as_json, options | {"threshold": threshold})
             return
         if useless := [name for name, value in of_corpus.items() if value]:
             raise BadInput(f"--{useless[0].replace('_', '-')} needs --from FOLDER")

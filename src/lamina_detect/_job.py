@@ -102,6 +102,8 @@ def detect(
         if model
         else Detector(**settings).fit(learned, scored if fit else None)
     )
+    if model:
+        scored = _by_names_of(detector, scored)
     window = detector.settings["window"]
     part = accepted.a_window(window, scored.rate)
     with atomic_write(folder / "scores.parquet") as path:
@@ -137,6 +139,15 @@ def detect(
     run["seconds"] = round(time.perf_counter() - began, 2)
     write_run(folder, run)
     return run
+
+
+def _by_names_of(detector: Detector, recording: Recording) -> Recording:
+    """The recording with the model's names for its leads: results are told by those."""
+    known, names = detector.settings, list(recording.leads)
+    for place, name in zip(known.get("used", range(len(names))), known["leads"], strict=False):
+        if place < len(names):
+            names[place] = name
+    return dataclasses.replace(recording, leads=tuple(names))
 
 
 def _score(

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import importlib.metadata
+import math
 import os
 import pathlib
 import time
@@ -24,7 +25,7 @@ from lamina_detect.corpus._source import Changed, Source
 from lamina_detect.corpus._store import Store, absolute
 from lamina_detect.corpus._totals import failed_ids, standing
 from lamina_detect.corpus._worker import MODEL
-from lamina_detect.results import FALSE_ALARMS
+from lamina_detect.results import FALSE_ALARMS, FalseAlarms
 
 ENGINES = ("local", "ray")
 
@@ -58,7 +59,8 @@ def detect_corpus(
     retry_failed: bool = False,
     scores: bool = True,
     reading: Mapping[str, Any] | None = None,
-    false_alarms: float = FALSE_ALARMS,
+    false_alarms: float | str = FALSE_ALARMS,
+    threshold: float | None = None,
     progress: Callable[[Standing], object] | None = None,
     **settings: Any,
 ) -> Standing:
@@ -78,7 +80,7 @@ def detect_corpus(
         retry_failed: Try again what failed or crashed before, as it is now.
         scores: Whether the scores are kept, beside events and summary.
         reading: Arguments of `read`.
-        false_alarms: As in `detect`.
+        false_alarms, threshold: As in `detect`.
         progress: Called with a `Standing` whenever a batch is done.
         settings: Of the `Detector` that is fitted.
 
@@ -94,11 +96,11 @@ def detect_corpus(
         raise BadInput(f"`engine` must be one of {', '.join(ENGINES)}. Received: {engine!r}")
     if workers < 1:
         raise BadInput(f"`workers` must be a positive whole number. Received: {workers}")
-    if not 0 < false_alarms < 0.5:
-        raise BadInput(f"`false_alarms` must be between 0 and 0.5. Received: {false_alarms!r}")
-    job = Job(
-        absolute(source), absolute(out), fit_each, settings, reading or {}, false_alarms, scores
-    )
+    accepted = str(FalseAlarms.parse(false_alarms))
+    if threshold is not None and not 0 < threshold < math.inf:
+        raise BadInput(f"`threshold` must be a score above 0. Received: {threshold!r}")
+    where, to = absolute(source), absolute(out)
+    job = Job(where, to, fit_each, settings, reading or {}, accepted, threshold, scores)
     store = Store(job.out)
     store.prepare()
     with only_driver(store), Interrupt() as interrupt:
@@ -174,6 +176,7 @@ def _fingerprint(job: Job, glob: str | None, learning: Mapping[str, str]) -> dic
         "settings": _plain(job.detector),
         "reading": _plain({k: v for k, v in job.reading.items() if v}),
         "false_alarms": job.false_alarms,
+        "threshold": job.threshold,
         "scores": job.scores,
         "backend": os.environ.get("KERAS_BACKEND", "Keras' own choice"),
         "lamina": version,

@@ -41,7 +41,8 @@ class Job:
     """Where from, where to, and how.
 
     `each`: fitted on each recording, by `detector`, the arguments of `Detector`; else the model is
-    `model.keras` of the results. `reading`: arguments of `read`. `scores`: whether they are kept.
+    `model.keras` of the results. `reading`: arguments of `read`. `false_alarms`, `threshold`: as in
+    `detect`. `scores`: whether they are kept.
     """
 
     source: str
@@ -49,7 +50,8 @@ class Job:
     each: bool
     detector: Mapping[str, Any]
     reading: Mapping[str, Any]
-    false_alarms: float
+    false_alarms: str
+    threshold: float | None
     scores: bool
 
 

@@ -1,7 +1,7 @@
 """index.html: what the whole corpus shows, on one page for people."""
 
+import bisect
 import datetime
-import heapq
 import html
 import re
 from collections import Counter
@@ -18,8 +18,8 @@ from lamina_detect.corpus._totals import outcome_of, parts_of
 
 INDEX, REPORTS = "index.html", "reports"
 # Rows that are shown of what may be many.
-HIGHEST, MOST_RECORDINGS, MOST_REASONS, MOST_DAYS = 12, 30, 12, 31
-# How often a second sort of rows is written: `2024-05-07...`, as tables with dates give it.
+HIGHEST, MOST_RECORDINGS, MOST_REASONS, MOST_DAYS = 12, 15, 12, 31
+# A time that begins as tables with dates give it.
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 EVENT_COLUMNS = "id start end peak score lead kind alarm one_in expert time".split()
 
@@ -29,7 +29,8 @@ class Findings:
 
     def __init__(self) -> None:
         self.highest: list[tuple[float, str, int, dict[str, Any]]] = []
-        self.busiest: list[tuple[int, str, float]] = []
+        self.busiest: list[tuple[float, str, float]] = []
+        self.counts: Counter[int] = Counter()
         self.reasons: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
         self.days: Counter[str] = Counter()
@@ -41,35 +42,33 @@ class Findings:
                 continue
             if DAY.match(row["time"]):
                 self.days[row["time"][:10]] += 1
-            entry = row["score"], row["id"], row["peak"], dict(row)
-            _keep(self.highest, entry, HIGHEST)
+            _keep(self.highest, (-row["score"], row["id"], row["peak"], dict(row)), HIGHEST)
 
     def add_recordings(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Rows of summary/."""
         for row in rows:
             if row["status"] == OK:
+                self.counts[row["alarms"]] += 1
                 if row["alarms"]:
                     seconds = row["samples"] / row["rate"] if row["rate"] else 0.0
-                    _keep(self.busiest, (row["alarms"], row["id"], seconds), MOST_RECORDINGS)
+                    _keep(self.busiest, (-row["alarms"], row["id"], seconds), MOST_RECORDINGS)
             else:
-                reason = general(row["reason"], row["id"])
+                reason = general(row["reason"])
                 self.reasons[reason] += 1
-                self.examples.setdefault(reason, row["id"])
+                self.examples.setdefault(reason, row["reason"])
 
 
-def _keep(heap: list, entry: tuple, most: int) -> None:
-    """The highest entries, of those with equal scores the same ones whatever the order."""
-    if len(heap) < most:
-        heapq.heappush(heap, entry)
-    else:
-        heapq.heappushpop(heap, entry)
+def _keep(entries: list, entry: tuple, most: int) -> None:
+    """The first `most` entries in their order, the highest being the first."""
+    if len(entries) < most or entry < entries[-1]:
+        bisect.insort(entries, entry)
+        del entries[most:]
 
 
-def general(reason: str, id: str) -> str:
-    """A reason without the recording that it is of: reasons of one kind become equal."""
-    stem = re.escape(id.rpartition("/")[2].rpartition(".")[0] or id)
-    text = re.sub(rf"\S*{stem}(\.\w+)?:?\s*", "", reason)
-    return re.sub(r"\d+(\.\d+)?", "N", text).strip(" :") or reason
+def general(reason: str) -> str:
+    """A reason without places and numbers: those of one kind become equal."""
+    text = re.sub(r"^\S*[/.]\S*:\s*", "", reason)
+    return re.sub(r"\d+(\.\d+)?", "N", text)
 
 
 def gathered(store: Store) -> tuple[Findings, Any]:
@@ -90,7 +89,7 @@ def write_page(store: Store, process: Process, planned: int) -> None:
     import jinja2
 
     findings, total = gathered(store)
-    events = [entry[3] for entry in sorted(findings.highest, key=lambda e: (-e[0], e[1], e[2]))]
+    events = [entry[3] for entry in findings.highest]
     for id in {event["id"] for event in events} | {id for _, id, _ in findings.busiest}:
         _promise(store, id)
     environment = jinja2.Environment(
@@ -100,7 +99,6 @@ def write_page(store: Store, process: Process, planned: int) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    busiest = sorted(findings.busiest, key=lambda entry: (-entry[0], entry[1]))
     page = environment.get_template("index.html.j2").render(
         where=store.url,
         source=Plan(store).fingerprint()["source"],
@@ -110,17 +108,20 @@ def write_page(store: Store, process: Process, planned: int) -> None:
         ok=total.recordings - total.failed - total.crashed,
         length=duration(total.seconds),
         reasons=[
-            (reason, count, findings.examples[reason])
+            (findings.examples[reason], count)
             for reason, count in findings.reasons.most_common(MOST_REASONS)
         ],
         more_reasons=max(0, len(findings.reasons) - MOST_REASONS),
-        busiest=[(id, alarms, duration(seconds), report_of(id)) for alarms, id, seconds in busiest],
-        most=busiest[0][0] if busiest else 1,
+        busiest=[
+            (id, int(-alarms), duration(seconds), report_of(id))
+            for alarms, id, seconds in findings.busiest
+        ],
+        counts=spread(findings.counts),
         days=sorted(findings.days.most_common(MOST_DAYS)),
         most_days=max(findings.days.values(), default=1),
         more_days=max(0, len(findings.days) - MOST_DAYS),
         events=[
-            (event, picture, report_of(event["id"]), shown_time(event["time"]))
+            (event, picture, report_of(event["id"]), shown_time(event))
             for event, picture in zip(events, _pictures(store, process, events), strict=True)
         ],
     )
@@ -139,6 +140,18 @@ def _pictures(
         return process.call("pictures", [(plan.find(e["id"]), dict(e)) for e in events])
     except Died:  # the page is complete without them
         return [None] * len(events)
+
+
+def spread(counts: Mapping[int, int]) -> list[tuple[str, int, float]]:
+    """How many recordings have how many alarms: (alarms, recordings, their part of the most)."""
+    rows: Counter[tuple[int, str]] = Counter()
+    for alarms, recordings in counts.items():
+        # Up to three by themselves, then doubling.
+        low = alarms if alarms < 4 else 1 << (alarms.bit_length() - 1)
+        text = str(low) if low < 4 else f"{low:,} to {2 * low - 1:,}"
+        rows[low, text] += recordings
+    most = max(rows.values(), default=1)
+    return [(text, n, n / most) for (_, text), n in sorted(rows.items())]
 
 
 def report_of(id: str) -> str:
@@ -168,16 +181,20 @@ def duration(seconds: float) -> str:
     """A length for people."""
     if not seconds:
         return ""
-    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+    for unit, name in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= 2 * unit:
             return f"{seconds / unit:,.1f} {name}"
     return f"{seconds:.1f} s"
 
 
-def shown_time(time: str) -> str:
-    """When an event was: a date, or seconds from the beginning."""
+def shown_time(event: Mapping[str, Any]) -> str:
+    """When an event was: its date, or how long after the beginning; the sample says the rest."""
     try:
-        seconds = float(time)
+        seconds = float(event["time"])
     except ValueError:
-        return time[:19]
-    return f"{seconds:,.6g}"
+        return event["time"][:19]
+    if seconds == event["peak"]:  # no rate is known
+        return ""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{seconds:05.2f}" if hours else f"{minutes}:{seconds:05.2f}"

@@ -26,6 +26,11 @@ def batch_of(name: str) -> str:
     return name.removeprefix("part-").removesuffix(".parquet") if is_part else ""
 
 
+def event_fields() -> dict[str, Any]:
+    """Those of an `Event` that are columns, and their types; as in events.csv."""
+    return {f.name: f.type for f in dataclasses.fields(Event) if f.name != "nearest"}
+
+
 @functools.cache
 def schemas() -> dict[str, Any]:
     """The columns of each folder, the same whatever the recordings are."""
@@ -36,14 +41,15 @@ def schemas() -> dict[str, Any]:
     summary = {"id": text, "status": text, "reason": text, "samples": whole}
     summary |= {"leads": pa.list_(text), "rate": number, "threshold": number}
     summary |= {"events": whole, "alarms": whole, "seconds": number}
-    events = {f.name: types[f.type] for f in dataclasses.fields(Event)}  # type: ignore[index]
+    events = {name: types[kind] for name, kind in event_fields().items()}
+    events |= {"time": text, "shape": whole, "distance": number}
     scores = {"id": text, "sample": whole, "score": pa.float32(), "causal": pa.float32()}
     # A list, since the leads of one recording are not those of the next: columns of their own
     # would differ from part to part.
     scores |= {"lead_scores": pa.list_(pa.float32())}
     return {
         SUMMARY: pa.schema(list(summary.items())),
-        EVENTS: pa.schema([("id", text), *events.items(), ("time", text)]),
+        EVENTS: pa.schema([("id", text), *events.items()]),
         SCORES: pa.schema(list(scores.items())),
     }
 

@@ -91,6 +91,7 @@ class Plan:
             known["settings"],
             known["reading"],
             known["false_alarms"],
+            known["threshold"],
             known["scores"],
         )
 

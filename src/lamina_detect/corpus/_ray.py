@@ -4,6 +4,7 @@ Ray hands out the batches and starts actors again; what is done is what the file
 other engine, so that nothing depends on what Ray remembers.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -58,6 +59,7 @@ def run_ray(
     if own:
         _start(ray, workers, address)
     try:
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         ray.data.DataContext.get_current().enable_progress_bars = False
         data = ray.data.from_items(items, override_num_blocks=min(len(items), MOST_BLOCKS))
         answers = data.map_batches(
@@ -82,6 +84,8 @@ def run_ray(
 def _ray() -> Any:
     # Before it is imported: nothing is told to anybody about this run.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Its own account of what it does is in its logs; here one line says where the job stands.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data

@@ -40,6 +40,7 @@ def report_recording(results: str | os.PathLike[str], id: str) -> str:
             out,
             reading=known.reading,
             false_alarms=known.false_alarms,
+            threshold=known.threshold,
             model=None if known.each else model,
             **known.detector,
         )

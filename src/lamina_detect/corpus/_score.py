@@ -8,10 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from lamina_detect.corpus._parts import OK, ROWS, SCORES, schemas
-from lamina_detect.model import Detector
+from lamina_detect.corpus._job import Job
+from lamina_detect.corpus._parts import OK, ROWS, SCORES, event_fields, schemas
+from lamina_detect.model import Detector, nearest_usual
 from lamina_detect.recordings import Recording
-from lamina_detect.results import Event, Summary, alarm_threshold, events_of, time_of
+from lamina_detect.results import (
+    Event,
+    FalseAlarms,
+    Summary,
+    alarm_threshold,
+    events_of,
+    time_of,
+)
 
 # Of the alarms, and of the highest where there are few, so many are explained: each takes a run of
 # a block of samples, as long as scoring some thousand.
@@ -65,24 +73,25 @@ class Scored:
     scores: Kept
 
 
-def score(
-    detector: Detector, recording: Recording, path: pathlib.Path, false_alarms: float
-) -> Scored:
+def score(detector: Detector, recording: Recording, path: pathlib.Path, job: Job) -> Scored:
     """Score a recording as `detect` does; its scores go to `path`, and no further if it fails."""
-    leads = detector.settings["leads"]
+    leads = own_leads(detector, recording)
     kept = Kept(path, len(leads))
-    summary = Summary(leads, recording.length, detector.settings["window"])
+    window = detector.settings["window"]
+    part = FalseAlarms.parse(job.false_alarms).a_window(window, recording.rate)
+    summary = Summary(leads, recording.length, window)
     for samples, causal, values in detector.score_blocks(recording):
         kept.add(values, causal[:, -1])
         summary.add(samples, values)
-    threshold = alarm_threshold(summary.close().maxima, false_alarms)
+    maxima = summary.close().maxima
+    threshold = alarm_threshold(maxima, part) if job.threshold is None else job.threshold
     events = events_of(summary, kept.read, threshold)
     rows = [_event_row(detector, recording, n, event) for n, event in enumerate(events)]
     row = {
         "status": OK,
         "reason": "",
         "samples": recording.length,
-        "leads": list(leads),
+        "leads": leads,
         "rate": recording.rate,
         "threshold": threshold if math.isfinite(threshold) else None,
         "events": sum(event.kind == "anomaly" for event in events),
@@ -91,8 +100,22 @@ def score(
     return Scored(row, rows, kept)
 
 
+def own_leads(detector: Detector, recording: Recording) -> list[str]:
+    """Those that are scored, by the recording's names: the model's own may be others."""
+    known = detector.settings
+    return [recording.leads[int(i)] for i in known.get("used", range(len(known["leads"])))]
+
+
 def _event_row(detector: Detector, recording: Recording, number: int, event: Event) -> dict:
+    """The row of events.csv, by the recording's own names."""
+    near = None
     if event.kind == "anomaly" and number < EXPLAINED:
         expert, lead = detector.explain(recording, event.peak)
+        nearest = nearest_usual(detector, recording, event.peak, expert)
+        near = nearest and nearest.of(lead)
+        place = detector.settings["leads"].index(lead)
+        lead = own_leads(detector, recording)[place]
         event = dataclasses.replace(event, expert=expert, lead=lead)
-    return dataclasses.asdict(event) | {"time": time_of(recording, event.peak)}
+    row = {name: getattr(event, name) for name in event_fields()}
+    row["time"] = time_of(recording, event.peak)
+    return row | {"shape": near and near.shape, "distance": near and float(near.distance)}

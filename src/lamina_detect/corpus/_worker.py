@@ -118,11 +118,11 @@ class Worker:
         with self.source.fetched(planned) as file:
             try:
                 recording = self._read(file)
-                return score(self._detector_for(recording), recording, path, self.job.false_alarms)
+                return score(self._detector_for(recording), recording, path, self.job)
             except BadInput as error:
                 # Users know the recording by its place, not by where it was fetched to.
-                at = str(error).replace(str(file.parent), f"{self.source.url}".rstrip("/"))
-                raise BadInput(at) from None
+                place = f"{self.source.url}/{planned.id}".rpartition("/")[0]
+                raise BadInput(str(error).replace(str(file.parent), place)) from None
 
     def _detector_for(self, recording: Recording) -> "Detector":
         if not self.job.each:

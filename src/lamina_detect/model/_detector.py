@@ -365,7 +365,8 @@ class Detector:
         """
         self._check_fitted()
         if block not in self._compiled:
-            self._compiled[block] = lamina.Stream(self.scorer, jit_compile=True)
+            # With what `explain` needs, so that one compiled function does all.
+            self._compiled[block] = lamina.Stream(with_parts(self.scorer), jit_compile=True)
         known = self.settings
         used = known.get("used", list(range(len(known["leads"]))))
         leads = len(used) + len(known.get("left_out", ()))
