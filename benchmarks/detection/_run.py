@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.detection import _alarms, _metrics
 from benchmarks.detection._labelled import Series, kind_of
 from benchmarks.detection.methods import CAUSAL, MODES, OURS, Found, Method, method_of, version_of
+from lamina_detect.results import _events
 
 Record = dict
 """Figures of one method's score, in one mode, on one series; or `error`."""
@@ -22,7 +23,8 @@ Record = dict
 # Figures are made again, from the kept scores, when what they are made with changes. Read once: a
 # file that is edited during a run is not what runs.
 FIGURES = version_of(
-    [pathlib.Path(m.__file__ or "") for m in (_metrics, _alarms)] + [pathlib.Path(__file__)]
+    [pathlib.Path(m.__file__ or "") for m in (_metrics, _alarms, _events)]
+    + [pathlib.Path(__file__)]
 )
 
 

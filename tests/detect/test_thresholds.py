@@ -51,7 +51,7 @@ def test_mostly_zero_counts_have_a_zero_that_is_usual_and_a_one_that_is_not(rng)
 
 def test_heavy_tails_do_not_make_alarms_of_what_is_usual(rng):
     known, fresh = 2 + rng.pareto(2.5, (2, 5000))
-    threshold = causal_threshold(maxima_of(known))
+    threshold = causal_threshold(maxima_of(known), 0.01)
     assert (fresh > threshold).mean() < 0.05
 
 

@@ -27,7 +27,7 @@ HERE = pathlib.Path(__file__).parent
 SOURCE = HERE.parents[2] / "src"
 SHARED = (HERE / "_windows.py", HERE.parent / "_labelled.py")
 # What a score of ours may depend on.
-LIBRARY = ("lamina", "lamina_detect")
+LIBRARY = ("lamina", "lamina_detect/_common", "lamina_detect/model")
 
 
 @dataclasses.dataclass(frozen=True)

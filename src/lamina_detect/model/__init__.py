@@ -5,11 +5,11 @@ Importing it registers the layers of saved detectors with Keras.
 
 from lamina_detect.model._build import assign_codebooks
 from lamina_detect.model._density import LeadScores, ShapeDensity
-from lamina_detect.model._detector import BLOCK, Detector
+from lamina_detect.model._detector import Detector
 from lamina_detect.model._fit import MOST_LEARNED
 from lamina_detect.model._nearest_usual import nearest_usual
 from lamina_detect.model._score_gate import ScoreGate, Standardise
-from lamina_detect.model._score_stream import Pushed, ScoreStream
+from lamina_detect.model._score_stream import BLOCK, Pushed, ScoreStream
 from lamina_detect.model._shapes import Shapes
 from lamina_detect.model._tail_probability import tail_table
 

@@ -3,53 +3,21 @@
 import os
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 
 import lamina
 from lamina_detect._common import BadInput, Scores, first_line
-from lamina_detect.model import _fit
-from lamina_detect.model._build import (
-    EXPERTS,
-    assign_codebooks,
-    assign_experts,
-    build_density_scorer,
-    build_front,
-    build_model,
-    build_scorer,
-    experts_of,
-    scorer_of,
-    with_parts,
-)
-from lamina_detect.model._experts import (
-    Learned,
-    learn_experts,
-    learn_relation,
-    relation_lags,
-)
-from lamina_detect.model._score_gate import ScoreGate
-from lamina_detect.model._score_stream import ScoreStream
-from lamina_detect.model._shapes import LEAST_VISITS, Shapes
-from lamina_detect.model._whitening import Whitening
+from lamina_detect.model._build import EXPERTS, build_model, scorer_of
+from lamina_detect.model._experts import Learned
+from lamina_detect.model._learning import FORMAT, FORMATS, Options, learn_scorer
+from lamina_detect.model._score_stream import BLOCK, ScoreStream
+from lamina_detect.model._shapes import Shapes
 from lamina_detect.recordings import Recording
 
-# 1: the density alone, one score. Read, and scored as it was.
-FORMAT, FORMATS = 2, (1, 2)
-# Samples that are run together. It is a part of what a score is: products of other lengths round
-# differently (docs/detection.md).
-BLOCK = 4096
-
 Progress = Callable[[int, int], object]
-
-
-class Part(NamedTuple):
-    """Samples, and what the experts that score them have learned."""
-
-    samples: Sequence[np.ndarray]
-    experts: Sequence[Learned]
-    relation: Whitening | None
 
 
 class Detector:
@@ -91,13 +59,10 @@ class Detector:
         for name, part in dict(window=window_of_period, cutoff=cutoff_of_period).items():
             if not part > 0:
                 raise BadInput(f"`{name}_of_period` must be above 0. Received: {part!r}")
-        self.window = window
-        self.shapes = shapes
-        self.components = components
         self.seed = seed
-        self.window_of_period = window_of_period
-        self.cutoff_of_period = cutoff_of_period
-        self.gate_clipped = gate_clipped
+        self._options = Options(
+            window, shapes, components, seed, window_of_period, cutoff_of_period, gate_clipped
+        )
         self.codebooks: list[Shapes] | None = None
         self.experts: list[Learned] | None = None
         self.scorer: keras.Model | None = None
@@ -152,165 +117,18 @@ class Detector:
                 is expected in `recording` then: what came once in it is usual.
         """
         recording = _as_recording(recording)
-        pieces = _fit.fitting_pieces(recording)
-        shown, length = None, None
         if to_score is not None:
             to_score = _as_recording(to_score)
             _check_leads(to_score, recording.leads)
-            shown, length = _fit.fitting_pieces(to_score), to_score.length
-        used = _fit.find_used(recording, pieces, shown)
-        pieces = [piece[:, used] for piece in pieces]
-        shown = shown and [piece[:, used] for piece in shown]
-        scale = _fit.find_scale(
-            recording, shown or pieces, self.window, self.window_of_period, length
+        learned = learn_scorer(recording, self._options, to_score)
+        self.scorer, self.codebooks, self.experts = (
+            learned.scorer,
+            learned.codebooks,
+            learned.experts,
         )
-        settings = self._new_settings(recording, used, scale)
-        settings["visits"] = 1 if to_score is not None else LEAST_VISITS
-        learn = self._fit_density if scale.rhythm else self._fit_experts
-        self.scorer = learn(recording, pieces, scale, settings, shown)
-        self.model = build_model(recording.packing, self.scorer, used)
+        self.model = build_model(recording.packing, self.scorer, self.settings["used"])
+        self._compiled = {BLOCK: learned.stream} if learned.stream else {}
         return self
-
-    def _fit_density(
-        self,
-        recording: Recording,
-        pieces: list[np.ndarray],
-        scale: _fit.Scale,
-        settings: dict[str, Any],
-        shown: list[np.ndarray] | None,
-    ) -> keras.Model:
-        front = build_front(len(settings["leads"]), self.cutoff_of_period / scale.period)
-        scorer = build_density_scorer(front, settings)
-        self._assign_scale(scorer, pieces, scale, shown)
-        filtered = _outputs(front, pieces)
-        gate = scorer.get_layer("steady")
-        factors = _outputs(keras.Model(scorer.input, gate.output), pieces)
-        self.codebooks = _fit.learn(recording, filtered, factors, settings)
-        assign_codebooks(scorer, self.codebooks)
-        self._compiled = {}
-        return scorer
-
-    def _fit_experts(
-        self,
-        recording: Recording,
-        pieces: list[np.ndarray],
-        scale: _fit.Scale,
-        settings: dict[str, Any],
-        shown: list[np.ndarray] | None,
-    ) -> keras.Model:
-        scorer = build_scorer(settings)
-        centre, spread = self._assign_scale(scorer, pieces, scale, shown)
-        standard = [((piece - centre) / spread).astype("float32") for piece in pieces]
-        signals = _fit.signals_of(standard)
-        if lead := _fit.lacks_windows(signals, settings):
-            raise BadInput(_fit.too_few(recording, lead, settings["window"]))
-        self.experts = [learn_experts(signal, settings) for signal in signals]
-        self.codebooks = [own.density for own in self.experts]
-        self._compiled = {BLOCK: lamina.Stream(with_parts(scorer), jit_compile=True)}
-        relation = learn_relation(signals, settings)
-        parts = [Part(pieces, self.experts, relation)]
-        if shown is not None:
-            parts = self._halves(pieces, standard, settings) or parts
-        self._learn_tails(scorer, parts, settings)
-        assign_experts(scorer, self.experts, relation)
-        return scorer
-
-    def _halves(
-        self,
-        pieces: Sequence[np.ndarray],
-        standard: Sequence[np.ndarray],
-        settings: Mapping[str, Any],
-    ) -> list[Part]:
-        """Each half of the samples with what the other half shows; none if that is too little.
-
-        What was learned from fits too well: of a few hundred samples, several times better than
-        what is then scored.
-        """
-        known = [_fit.signals_of(half) for half in _fit.halves(standard)]
-        if any(_fit.lacks_windows(signals, settings) for signals in known):
-            return []
-        return [
-            Part(
-                half,
-                [learn_experts(signal, settings) for signal in other],
-                learn_relation(other, settings),
-            )
-            for half, other in zip(_fit.halves(pieces), reversed(known), strict=True)
-        ]
-
-    def _learn_tails(
-        self, scorer: keras.Model, parts: Sequence[Part], settings: Mapping[str, Any]
-    ) -> None:
-        """How high each expert's scores are."""
-        leads = len(settings["leads"])
-        stream = ScoreStream(
-            self._compiled[BLOCK], BLOCK, settings["window"] - 1, (list(range(leads)), leads)
-        )
-        causal, late = [], []
-        for part in parts:
-            assign_experts(scorer, part.experts, part.relation)
-            for piece in part.samples:
-                stream.reset()
-                for start in range(0, len(piece), BLOCK):
-                    found = stream.parts(piece[start : start + BLOCK])
-                    causal.append(found[2])
-                    late.append(found[3])
-                gap = np.full((stream.delay, leads), np.nan, "float32")
-                late.append(stream.parts(gap)[3])
-        scorer.get_layer("causal_tails").assign(np.concatenate(causal))
-        scorer.get_layer("tails").assign(np.concatenate(late))
-
-    def _assign_scale(
-        self,
-        scorer: keras.Model,
-        pieces: list[np.ndarray],
-        scale: _fit.Scale,
-        shown: list[np.ndarray] | None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        centre, spread = _fit.centre_and_scale(pieces, shown)
-        standardise = scorer.get_layer("standardise")
-        standardise.centre.assign(centre)
-        standardise.scale.assign(spread)
-        if self.gate_clipped:
-            rails = _fit.rails_of(pieces, scale.period)
-            for layer in scorer.layers:
-                if isinstance(layer, ScoreGate):
-                    layer.rails.assign(rails)
-        return centre, spread
-
-    def _new_settings(
-        self, recording: Recording, used: list[int], scale: _fit.Scale
-    ) -> dict[str, Any]:
-        leads = [recording.leads[i] for i in used]
-        settings = {
-            "format": FORMAT,
-            "leads": leads,
-            "left_out": [name for name in recording.leads if name not in leads],
-            "used": used,
-            "units": list(recording.units),
-            "rate": recording.rate,
-            "window": int(scale.window),
-            "period": float(scale.period),
-            "experts": ["density"] if scale.rhythm else experts_of(len(leads)),
-            "settle": round(_fit.SETTLE_OF_PERIOD * scale.period) if scale.rhythm else 0,
-            # A window without its mean has one direction less, and one must be left out.
-            "components": min(self.components, scale.window - 2),
-            "shapes": self.shapes,
-            "seed": self.seed,
-        }
-        if scale.rhythm:
-            return settings
-        settings |= _fit.windows_of(scale, self.window_of_period)
-        every = settings["every"]
-        lags = {name: settings[name] // every for name in ("window", "half", "density_window")}
-        return settings | {
-            "components": min(self.components, lags["density_window"] - 2),
-            "directions": min(_fit.DIRECTIONS, lags["half"] - 1),
-            "relation": min(_fit.DIRECTIONS, len(leads) * len(relation_lags(settings["half"])) - 1),
-            "nearest": min(
-                round(_fit.MORE_SHAPES * self.shapes), _fit.CODEBOOK_VALUES // lags["window"]
-            ),
-        }
 
     def score(
         self,
@@ -457,14 +275,6 @@ def _check_leads(recording: Recording, expected: Sequence[str]) -> None:
             f"{recording.name} has {len(recording.leads)} leads; the model was made for "
             f"{len(expected)}: {', '.join(expected)}"
         )
-
-
-def _outputs(model: keras.Model, pieces: list[np.ndarray]) -> list[np.ndarray]:
-    """What the model makes of each piece `(samples, leads)`."""
-    return [
-        np.asarray(keras.ops.convert_to_numpy(model(piece[None].astype("float32"))))[0]
-        for piece in pieces
-    ]
 
 
 def _as_recording(recording: Recording | np.ndarray) -> Recording:

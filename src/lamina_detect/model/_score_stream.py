@@ -9,6 +9,10 @@ import numpy as np
 import lamina
 from lamina_detect._common import BadInput
 
+# Samples that are run together. It is a part of what a score is: products of other lengths round
+# differently (docs/detection.md).
+BLOCK = 4096
+
 
 class Pushed(NamedTuple):
     """What `ScoreStream.push` gives, each `(samples, leads + 1)`.

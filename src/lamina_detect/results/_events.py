@@ -12,10 +12,12 @@ from lamina_detect.results._summary import BlockMaxima, Summary
 
 # A score of 3, a probability of 1 in 20 by the mean of the experts, is never an alarm below it.
 FLOOR = 3.0
-# With fewer windows no rate can be stated: the steepness of the tail is then that of two or three.
-MIN_WINDOWS = 30
+# With ten windows the steepness of the tail would be that of one or two: no rate can be stated.
+MIN_WINDOWS = 11
 # Alarms so few windows apart are one, if they are of one event.
 JOINED = 8
+# But no alarm lasts longer: where half of the windows are unusual, all would be one.
+LONGEST = 32
 # So many of the highest peaks are events, whether they are alarms or not; and no more in all than
 # people, and the report, can go through.
 MIN_EVENTS, MAX_EVENTS = 10, 1000
@@ -171,9 +173,10 @@ def _joined(
     window = maxima.window
     for place, height in sorted(peaks):
         if groups:
-            last = groups[-1][-1][0]
+            (first, _), (last, _) = groups[-1][0], groups[-1][-1]
             between = maxima.heights[last // window : place // window + 1]
-            if place - last <= JOINED * window or between.min() > tail.end_of(threshold):
+            near = place - last <= JOINED * window or between.min() > tail.end_of(threshold)
+            if near and place - first <= LONGEST * window:
                 groups[-1].append((place, height))
                 continue
         groups.append([(place, height)])

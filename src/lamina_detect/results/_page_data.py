@@ -11,6 +11,7 @@ from lamina_detect._common import runs
 from lamina_detect.results._events import (
     FLOOR,
     JOINED,
+    LONGEST,
     MAX_EVENTS,
     MIN_EVENTS,
     TAIL,
@@ -54,7 +55,13 @@ def page_data(
         "score_step": SCORE_STEP,
         "pieces": [piece.packed(scales) for piece in pieces],
         "times": page_times(recording),
-        "rule": {"joined": JOINED, "floor": FLOOR, "listed": MIN_EVENTS, "most": MAX_EVENTS},
+        "rule": {
+            "joined": JOINED,
+            "longest": LONGEST,
+            "floor": FLOOR,
+            "listed": MIN_EVENTS,
+            "most": MAX_EVENTS,
+        },
         "tail": {"middle": tail.middle, "high": tail.high, "part": TAIL, "windows": tail.windows},
         "peaks": {
             "place": text_of(places.astype("<f8")),

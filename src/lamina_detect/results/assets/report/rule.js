@@ -27,13 +27,14 @@ class Rule {
   count(threshold) { return this.joined(threshold).length; }
 
   joined(threshold) {
-    const groups = [], { joined } = this.page.rule, near = joined * this.page.window;
-    let last = -1, lowest = Infinity;
+    const groups = [], near = this.page.rule.joined * this.page.window, most = this.page.rule.longest * this.page.window;
+    let first = -1, last = -1, lowest = Infinity;
     this.order.forEach((k, i) => {
       if (i > 0) lowest = Math.min(lowest, this.between[i - 1]);
       if (!(this.height[k] >= threshold)) return;
-      const same = last >= 0 && (this.place[k] - this.place[last] <= near || lowest > this.endOf(threshold));
-      if (same) groups[groups.length - 1].push(k); else groups.push([k]);
+      const beside = last >= 0 && (this.place[k] - this.place[last] <= near || lowest > this.endOf(threshold));
+      if (beside && this.place[k] - this.place[first] <= most) groups[groups.length - 1].push(k);
+      else { groups.push([k]); first = k; }
       last = k;
       lowest = Infinity;
     });
