@@ -1,6 +1,6 @@
 """Size and speed of the report's page in headless Chromium: `python -m benchmarks.report`.
 
-Recordings are made up, written as `lamina detect` writes them, and opened. No model is run. Chromium
+Recordings are synthetic, written as `lamina detect` writes them, and opened. No model is run. Chrome
 is found on PATH; the figures are medians of `REPEATS` and hold for the machine that is named.
 """
 

@@ -159,7 +159,8 @@ def test_long_names_keep_both_ends():
 @pytest.mark.parametrize(
     ("rate", "text"),
     [(360, "360 Hz"), (1 / 300, "5-minute values"), (1 / 3600, "hourly values"),
-     (1, "1 value a second"),     (1 / 86_400, "daily values"), (0.1, "10-second values"), (1 / 61.5, "a value every 61.5 s")],
+     (1, "1 value a second"), (1 / 86_400, "daily values"), (0.1, "10-second values"),
+     (1 / 61.5, "a value every 61.5 s")],
 )  # fmt: skip
 def test_rates_are_said_as_people_say_them(rate, text):
     assert rate_text(rate) == text

@@ -10,7 +10,7 @@ import numpy as np
 
 import lamina
 from lamina_detect._common import BadInput, Scores, first_line
-from lamina_detect.model._build import EXPERTS, build_model, scorer_of
+from lamina_detect.model._build import EXPERTS, build_model, scorer_of, with_parts
 from lamina_detect.model._experts import Learned
 from lamina_detect.model._learning import FORMAT, FORMATS, Options, learn_scorer
 from lamina_detect.model._score_stream import BLOCK, ScoreStream
