@@ -1,7 +1,7 @@
 """Size and speed of the report's page in headless Chromium: `python -m benchmarks.report`.
 
-Recordings are synthetic, written as `lamina detect` writes them, and opened. No model is run. Chrome
-is found on PATH; the figures are medians of `REPEATS` and hold for the machine that is named.
+Recordings are synthetic, written as `lamina detect` writes them, and opened. No model is run.
+Chrome is found on PATH; the figures are medians of `REPEATS` and hold for the machine named.
 """
 
 import json
