@@ -7,6 +7,7 @@ import typer
 from lamina_cli._check import check
 from lamina_cli._detect import detect
 from lamina_cli._export import export
+from lamina_cli._report import report
 from lamina_cli._watch import watch
 
 app = typer.Typer(
@@ -44,10 +45,11 @@ def root(
         ),
     ] = False,
 ) -> None:
-    """Keras layers that look back, decode and look inside: detect, watch, check, export."""
+    """Keras layers that look back, decode and look inside: detect, report, watch, check, export."""
 
 
 app.command()(check)
 app.command("detect")(detect)
+app.command("report")(report)
 app.command("watch")(watch)
 app.command("export")(export)

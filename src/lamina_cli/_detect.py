@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lamina_cli._backend import BackendOption, choose_backend
+from lamina_cli._detect_all import detect_all
 
 
 def detect(
@@ -44,20 +45,54 @@ def detect(
         float | None, typer.Option(help="Score from which on an event is an alarm, instead.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print run.json.")] = False,
+    model: Annotated[str | None, typer.Option(help="A saved model.keras that scores.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="A folder or URL: all recordings below.")
+    ] = None,
+    glob: Annotated[str | None, typer.Option(help='--from: which, such as "**/*.hea".')] = None,
+    fit_each: Annotated[
+        bool, typer.Option("--fit-each", help="--from: learn from each recording itself.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="--from: processes.")] = None,
+    engine: Annotated[str, typer.Option(help="--from: local or ray.")] = "local",
+    address: Annotated[str | None, typer.Option(help="--from: a Ray cluster, or auto.")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="--from: what failed, once more.")
+    ] = False,
+    no_scores: Annotated[
+        bool, typer.Option("--no-scores", help="--from: events and summary alone.")
+    ] = False,
     backend: BackendOption = None,
 ) -> None:
     """Find what is unusual in a recording; learn from it, or from another, what is usual.
 
-    Writes scores.parquet, events.csv, report.html, model.keras and run.json.
+    Writes scores.parquet, events.csv, report.html, model.keras and run.json. With --from: in all
+    recordings of a folder or bucket; the same command again goes on where it was stopped.
     """
     choose_backend(backend)
     from lamina_detect import BadInput
-    from lamina_detect import detect as job
 
     reading = {"time": time, "by": by, "missing": missing or (), "resample": resample}
     reading |= {"decimal": decimal, "dates": dates}
     settings = {"window": window, "shapes": shapes, "seed": seed}
+    of_corpus = {"glob": glob, "fit_each": fit_each, "workers": workers, "address": address}
+    of_corpus |= {"retry_failed": retry_failed, "no_scores": no_scores}
     try:
+        if source is not None:
+            if recording is not None:
+                raise BadInput(f"give a recording or --from, not both. Received: {recording}")
+            options = of_corpus | {"model": model, "fit": fit, "engine": engine}
+            reading |= {"columns": column, "rate": rate}
+            options |= settings | {"reading": reading, "false_alarms": false_alarms}
+            detect_all(source, out, as_json, options | {"threshold": threshold})
+            return
+        if useless := [name for name, value in of_corpus.items() if value]:
+            raise BadInput(f"--{useless[0].replace('_', '-')} needs --from FOLDER")
+        if model and fit:
+            raise BadInput("--model scores with what was learned: give it or --fit, not both")
+        # Not before: it imports keras.
+        from lamina_detect import detect as job
+
         with _progress() as progress:
             run = job(
                 recording,
@@ -69,6 +104,7 @@ def detect(
                 reading,
                 false_alarms,
                 threshold,
+                model,
                 **settings,
             )
     except BadInput as error:

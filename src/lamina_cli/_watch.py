@@ -33,7 +33,7 @@ def watch(
     ] = None,
     calm: Annotated[
         str | None,
-        typer.Option(help="So long below half of the threshold ends an alarm: 10s, or samples."),
+        typer.Option(help="So long of quiet ends an alarm: 10s, or samples."),
     ] = None,
     exec_: Annotated[
         str | None,

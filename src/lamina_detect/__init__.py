@@ -3,6 +3,7 @@
     recordings/   files to samples
     model/        what is usual, learned; a score for every sample
     results/      scores to events, files and a report
+    corpus/       ten thousand recordings: a plan, workers, parts that are there or not
     _common/      what these share
     _job, live/   the two jobs that join them: a whole recording, and samples as they come
 
@@ -14,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from lamina_detect._common import BadInput, Scores
+from lamina_detect.corpus import Standing, detect_corpus, report_recording
 from lamina_detect.recordings import Beats, Packing, ReadOptions, Recording, read
 from lamina_detect.results import Event, find_events, find_threshold
 
@@ -31,11 +33,14 @@ __all__ = [
     "ReadOptions",
     "Recording",
     "Scores",
+    "Standing",
     "Watch",
     "detect",
+    "detect_corpus",
     "find_events",
     "find_threshold",
     "read",
+    "report_recording",
     "watch",
 ]
 

@@ -59,6 +59,7 @@ def detect(
     reading: Mapping[str, Any] | None = None,
     false_alarms: float | str = FALSE_ALARMS,
     threshold: float | None = None,
+    model: str | pathlib.Path | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Find what is unusual in a recording and write the results to a folder.
@@ -74,7 +75,8 @@ def detect(
             0.001; or how many an hour, a day or a week, where there is a time axis: "2/day".
         threshold: The score from which on an event is an alarm, in place of that of this part. That
             of the causal score, which `lamina watch` goes by, stays the part's.
-        settings: Of the `Detector`.
+        model: A saved detector that scores, instead of one that is fitted.
+        settings: Of the `Detector` that is fitted.
 
     Returns:
         What run.json holds.
@@ -86,7 +88,7 @@ def detect(
         raise BadInput(f"`threshold` must be a score above 0. Received: {threshold!r}")
     folder = prepare(out)
     options = reading or {}
-    arguments = dict(out=out, fit=fit, columns=columns, rate=rate)
+    arguments = dict(out=out, fit=fit, columns=columns, rate=rate, model=model)
     arguments["false_alarms"] = str(accepted)
     command = command_of(recording, arguments, options, settings)
     if recording is None:
@@ -95,7 +97,13 @@ def detect(
     scored = read(recording, columns, rate, **options)
     learned = read(fit, columns, rate, **options) if fit else scored
     report("learning", 0, 1)
-    detector = Detector(**settings).fit(learned, scored if fit else None)
+    detector = (
+        Detector.load(model)
+        if model
+        else Detector(**settings).fit(learned, scored if fit else None)
+    )
+    if model:
+        scored = _by_names_of(detector, scored)
     window = detector.settings["window"]
     part = accepted.a_window(window, scored.rate)
     with atomic_write(folder / "scores.parquet") as path:
@@ -131,6 +139,15 @@ def detect(
     run["seconds"] = round(time.perf_counter() - began, 2)
     write_run(folder, run)
     return run
+
+
+def _by_names_of(detector: Detector, recording: Recording) -> Recording:
+    """The recording with the model's names for its leads: results are told by those."""
+    known, names = detector.settings, list(recording.leads)
+    for place, name in zip(known.get("used", range(len(names))), known["leads"], strict=False):
+        if place < len(names):
+            names[place] = name
+    return dataclasses.replace(recording, leads=tuple(names))
 
 
 def _score(

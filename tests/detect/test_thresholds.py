@@ -112,3 +112,13 @@ def test_what_detect_returns_is_plain_json(tmp_path, rng):
     np.save(tmp_path / "x.npy", x)
     run = lamina_detect.detect(tmp_path / "x.npy", out=tmp_path / "out")
     assert json.loads(json.dumps(run)) == run
+
+
+def test_events_of_a_score_that_is_never_near_zero_end(rng):
+    # As a density's: usual windows score 9, and a threshold of 11 has its half far below them.
+    score = 9 + rng.random(5000)
+    for place in (1000, 1800, 3000):
+        score[place : place + 15] += 5
+    events = [e for e in find_events(scores_of(score), WINDOW, 11.0) if e.alarm]
+    assert sorted(e.peak // 100 for e in events) == [10, 18, 30]
+    assert all(15 <= e.end - e.start <= 15 + 2 * WINDOW for e in events)

@@ -85,7 +85,9 @@ class ReplicaRows:
 
     def __init__(self, count: Any) -> None:
         self.context, self.processes = _context(), _processes()
-        self.count, self.first, self.total = count, 0, count
+        self.count = count
+        self.first: Any = 0
+        self.total: Any = count
         if self.context is not None:
             sizes = self.context.all_gather(ops.reshape(ops.cast(count, "int32"), (1,)), axis=0)
             place = self.context.replica_id_in_sync_group
@@ -96,7 +98,7 @@ class ReplicaRows:
             import torch
 
             # On the device that Keras computes on: a backend of the processes has no other.
-            sizes = ops.convert_to_tensor([int(count)], "int64")
+            sizes: Any = ops.convert_to_tensor([int(count)], "int64")
             all_sizes = [torch.zeros_like(sizes) for _ in range(self.processes.get_world_size())]
             self.processes.all_gather(all_sizes, sizes)
             self.sizes = [int(size) for size in all_sizes]

@@ -15,14 +15,15 @@ def beam_search(vectors: Array, tables: list[Array], beam: int) -> Array:
     all sums, it is the smallest there is.
     """
     count, features = ops.shape(vectors)[0], vectors.shape[-1]
-    rest, codes, held = vectors[:, None], ops.zeros((count, 1, 0), "int32"), 1
+    rest: Array = vectors[:, None]
+    codes, held = ops.zeros((count, 1, 0), "int32"), 1
     for table in tables:
         size = table.shape[0]
         error = distances(ops.reshape(rest, (-1, features)), table, "euclidean")
         error = ops.reshape(error, (count, held * size))
         kept = min(beam, held * size)
-        _, best = ops.top_k(-error, kept)
-        best = ops.cast(best, "int32")
+        found: Array = ops.top_k(-error, kept)
+        best: Array = ops.cast(found[1], "int32")
         before, code = best // size, best % size
         codes = ops.take_along_axis(codes, before[..., None], axis=1)
         codes = ops.concatenate([codes, code[..., None]], axis=-1)

@@ -52,7 +52,7 @@ class Codebook(keras.layers.Layer):
                 aggregation="only_first_replica",
             )
 
-        features = input_shape[-1]
+        features: Any = input_shape[-1]
         shape = (self.codes, features)
         self.codebook = state("codebook", shape, self._first_rows(features))
         self.counts = state("counts", (self.codes,))
@@ -109,7 +109,7 @@ class TrainingStep:
 
     def __init__(self, table: Codebook, rows: ReplicaRows, looks: int) -> None:
         self.table = table
-        self.among = rows
+        self.among: Any = rows
         self.now: Array = None
         self.seen: list[tuple[Array, Array, Array]] = []
         self.draw = None

@@ -138,7 +138,7 @@ def _quantized(
         bounded, half = ops.tanh(inputs), (counts - 1) / 2
         # As integers: these have no -0, which decoding would not give back.
         digits = ops.floor((ops.stop_gradient(bounded) + 1) * ops.cast(half, inputs.dtype) + 0.5)
-        digits = ops.cast(digits, "int32")
+        digits: Array = ops.cast(digits, "int32")
         numerator = 2 * digits - ops.convert_to_tensor(counts - 1, "int32")
         width, soft = ops.cast(counts - 1, inputs.dtype), bounded
     else:

@@ -42,8 +42,8 @@ def _rotated(x: Array, q: Array) -> Array:
     before, after = _length(fixed), _length(q)
     v, u = fixed / ops.maximum(before, SHORTEST), q / ops.maximum(after, SHORTEST)
     w = unit(u + v)
-    along = ops.sum(x * w, axis=-1, keepdims=True)
-    ahead = ops.sum(x * v, axis=-1, keepdims=True)
+    along: Array = ops.sum(x * w, axis=-1, keepdims=True)
+    ahead: Array = ops.sum(x * v, axis=-1, keepdims=True)
     return (x - 2 * along * w + 2 * ahead * u) * (after / ops.maximum(before, SHORTEST))
 
 

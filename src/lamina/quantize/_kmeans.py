@@ -102,15 +102,16 @@ def seeded(
     order = ops.pad(ops.cast(order, "int32"), (0, width), constant_values=size)
     number = ops.sum(ops.cast(empty, "int32"))
     places = GOLDEN * np.arange(-(-size // width) * width * each) % 1.0
-    places = ops.convert_to_tensor(places.reshape(-1, width * each), table.dtype)
+    places: Array = ops.convert_to_tensor(places.reshape(-1, width * each), table.dtype)
 
     def place(k: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
         table, weight = now
         tried = ops.take(vectors, _drawn(weight, (draw[0] + places[k]) % 1.0), axis=0)
         after = ops.minimum(weight[:, None], distances(vectors, tried, metric))
         sums = ops.reshape(ops.sum(after, axis=0), (width, each))
-        best = ops.argmin(sums, axis=-1) + each * ops.arange(width)
-        ranks = k * width + ops.arange(width)
+        offsets: Array = ops.arange(width)
+        best = ops.argmin(sums, axis=-1) + each * offsets
+        ranks = k * width + offsets
         better = ops.take(ops.reshape(sums, (-1,)), best) < ops.sum(weight)
         better = ops.logical_and(better, ranks < number)
         where = ops.where(better, ops.take(order, ranks), size)

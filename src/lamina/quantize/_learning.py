@@ -101,7 +101,12 @@ def advanced(
         return before
     sound = ops.logical_and(ops.any(kinds == USED), ops.all(kinds != BROKEN))
     table = ops.stop_gradient(table)
-    return branch(sound, lambda: _after(table, state, vectors, codes, draw, rules), lambda: before)
+
+    def after() -> State:
+        new = _after(table, state, vectors, codes, draw, rules)
+        return {name: ops.cast(value, before[name].dtype) for name, value in new.items()}
+
+    return branch(sound, after, lambda: before)
 
 
 def _after(

@@ -25,7 +25,7 @@ def unevenness(vectors: Array, table: Array, used: Array) -> Array:
     The second term of Yu et al., MAGVIT-v2 (2023), equation 5, for a table; of this replica's
     vectors.
     """
-    far = ops.sqrt(ops.maximum(distances(vectors, table, "euclidean"), SMALLEST))
+    far: Array = ops.sqrt(ops.maximum(distances(vectors, table, "euclidean"), SMALLEST))
     share = ops.where(used[:, None], ops.softmax(-SHARPNESS * far, axis=-1), 0)
     count = ops.maximum(ops.sum(ops.cast(used, share.dtype)), 1)
     return -entropy(ops.sum(share, axis=0) / count)

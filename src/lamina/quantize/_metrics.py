@@ -36,10 +36,10 @@ class _CodeMetric(keras.metrics.Metric):
     ) -> None:
         codes = ops.reshape(y_true if y_pred is None else y_pred, (-1,))
         codes = ops.cast(codes, "int32")
-        counted = ops.logical_and(codes >= 0, codes < self.codes)
+        valid = ops.logical_and(codes >= 0, codes < self.codes)
         if sample_weight is not None:
-            counted = ops.logical_and(counted, ops.reshape(sample_weight, (-1,)) != 0)
-        ids = ops.where(counted, codes, self.codes)
+            valid = ops.logical_and(valid, ops.reshape(sample_weight, (-1,)) != 0)
+        ids = ops.where(valid, codes, self.codes)
         number = ops.segment_sum(ops.ones_like(ids), ids, num_segments=self.codes + 1)
         self.hits.assign(counted(self.hits.value, number[: self.codes]))
 

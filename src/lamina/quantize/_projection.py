@@ -1,5 +1,7 @@
 """Between the space of the inputs and that of a table with fewer features."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -10,7 +12,7 @@ from lamina._common._fast import jit_compiled, product
 class Projection(keras.layers.Layer):
     """Two affine maps: inputs to vectors that rows are compared with, and rows to the output."""
 
-    def __init__(self, features: int, **kwargs: object) -> None:
+    def __init__(self, features: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.features = features
 
@@ -39,7 +41,9 @@ class Projection(keras.layers.Layer):
         `through` is the row of each code with the gradient for the vectors: it gives its gradient
         alone. The maps get theirs through the rows.
         """
-        values = ops.take(self.table(ops.stop_gradient(rows)), ops.maximum(codes, 0), axis=0)
+        # A copy: PyTorch keeps what a product was made of, and the table is assigned to in place.
+        table = self.table(ops.copy(ops.stop_gradient(rows)))
+        values = ops.take(table, ops.maximum(codes, 0), axis=0)
         nothing = ops.stop_gradient(through) - through
         return values - product(nothing, ops.stop_gradient(self.kernel_out.value))
 

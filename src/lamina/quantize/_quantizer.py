@@ -120,8 +120,11 @@ class Quantizer(Stateless):
         """`decoder`, whose features come last, with them where this layer has them."""
         if not self._first or self.rank == 2:
             return decoder
+        codes = self._code_shape((None,) * self.rank)
         axes = (self.rank - 1, *range(1, self.rank - 1))
-        return keras.Sequential([decoder, keras.layers.Permute(axes)])
+        permute = keras.layers.Permute(axes)
+        permute.supports_masking = True  # A mask of the first axes; the values are 0 already.
+        return keras.Sequential([keras.Input(codes[1:], dtype="int32"), decoder, permute])
 
     def _values_and_codes(
         self, inputs: Array, mask: Array | None, training: bool
@@ -154,7 +157,8 @@ def aligned_mask(mask: Array | None, inputs: Array) -> Array | None:
         )
     if len(given) == len(vectors) and given == vectors:
         return mask
-    wide = ops.reshape(mask, (*ops.shape(mask), *[1] * (len(vectors) - len(given))))
+    shape: Array = ops.shape(mask)
+    wide = ops.reshape(mask, (*shape, *[1] * (len(vectors) - len(given))))
     return ops.broadcast_to(wide, ops.shape(inputs)[:-1])
 
 

@@ -177,7 +177,7 @@ class ResidualVectorQuantizer(TrainedQuantizer):
         usable = (kinds == USED)[:, None]
         vectors = ops.where(usable, vectors, 0)
         tables = self._table_at_each_place()
-        parts = ops.split(vectors, self.groups, axis=-1) if self.groups > 1 else [vectors]
+        parts: Any = ops.split(vectors, self.groups, axis=-1) if self.groups > 1 else [vectors]
         codes = [beam_search(x, tables[g :: self.groups], beam) for g, x in enumerate(parts)]
         codes = ops.reshape(ops.stack(codes, axis=-1), (-1, self.stages * self.groups))
         return ops.reshape(ops.where(usable, codes, -1), self._code_shape(shape))

@@ -54,23 +54,24 @@ def _table(data: np.ndarray, size: int, metric: str, seed: int | None) -> np.nda
     draw = np.random.default_rng(seed).random(len(data)).astype(data.dtype)
     rows, counts = np.zeros((size, data.shape[1]), data.dtype), np.zeros(size, data.dtype)
     arrays = (rows, counts, data, np.ones(len(data), bool), draw)
-    rows, counts, data, valid, draw = map(ops.convert_to_tensor, arrays)
+    rows, counts, vectors, valid, draw = map(ops.convert_to_tensor, arrays)
     empty = ops.ones((size,), "bool")
-    rows = _compiled_seeded(rows, empty, data, valid, draw, metric)
+    rows = _compiled_seeded(rows, empty, vectors, valid, draw, metric)
     # A decay of 0: plain Lloyd's iterations, without a memory of earlier batches.
-    return to_numpy(_compiled_lloyd(rows, empty, counts, data, valid, draw, metric, 0.0))
+    return to_numpy(_compiled_lloyd(rows, empty, counts, vectors, valid, draw, metric, 0.0))
 
 
 def grouped_tables(
-    start: Any, sizes: list[int], metric: str, seed: int | None, groups: int
+    start: Any, sizes: list[int], metric: str, seed: int | None, groups: int, cut: bool
 ) -> list[Any]:
-    """As `first_tables`, for each stage one table a group of columns."""
+    """As `first_tables`, for each stage one table a group: of its columns, or of all uncut."""
     if groups == 1 or isinstance(start, str | dict):
         tables = first_tables(start, sizes, metric, seed)
         return [table for table in tables for _ in range(groups)]
     data = _checked(start)
-    _cut(data, groups)
-    columns = np.split(data, groups, axis=1)
+    if cut:
+        _cut(data, groups)
+    columns = np.split(data, groups, axis=1) if cut else [data] * groups
     each = [first_tables(part, sizes, metric, seed) for part in columns]
     return [table for stage in zip(*each, strict=True) for table in stage]
 

@@ -91,10 +91,12 @@ class TrainedQuantizer(Quantizer):
     def _add_tables(self, sizes: list[int], start: Any) -> None:
         places = len(sizes) * self.groups
         every = sizes[:1] if self.shared else [n for n in sizes for _ in range(self.groups)]
+        # Vectors for a start are cut as the inputs are; those for a projected table are not.
+        cut, metric, seed = self.codebook_dim is None, self.metric, self.seed
         if self.shared:
-            tables = first_tables(start, every, self.metric, self.seed, self._parts)
+            tables = first_tables(start, every, metric, seed, self.groups if cut else 1)
         else:
-            tables = grouped_tables(start, sizes, self.metric, self.seed, self._parts)
+            tables = grouped_tables(start, sizes, metric, seed, self.groups, cut)
         self.start = start
         if not isinstance(tables[0], str):
             self.start = {"shape": [max(sizes), tables[0].shape[1]]}
@@ -148,11 +150,6 @@ class TrainedQuantizer(Quantizer):
             table.build((None, searched))
         for projection in self.projections:
             projection.build((None, width))
-
-    @property
-    def _parts(self) -> int:
-        """Into how many parts the columns of data for a start are cut: rows are as they are."""
-        return 1 if self.codebook_dim is not None else self.groups
 
     def _values_and_codes(
         self, inputs: Array, mask: Array | None, training: bool
@@ -227,7 +224,7 @@ class TrainedQuantizer(Quantizer):
         rows, codes = look.look_up(vectors, kinds)
         loss = self._loss(vectors, rows, codes)
         if self.entropy and isinstance(look, TrainingStep):
-            loss = loss + self.entropy * unevenness(vectors, look.rows(), codes >= 0)
+            loss = loss + self.entropy * unevenness(vectors, ops.copy(look.rows()), codes >= 0)
         if projection is None:
             return ops.stop_gradient(rows), codes, loss
         through = passed_through(rows, vectors, self.gradient)

@@ -91,6 +91,8 @@ class VectorQuantizer(TrainedQuantizer):
         the second term of Yu et al., MAGVIT-v2 (2023), equation 5.
     """
 
+    _updates: tuple[str, ...] = ("ema", "gradient")
+
     def __init__(
         self,
         codes: int,
@@ -117,7 +119,7 @@ class VectorQuantizer(TrainedQuantizer):
         super().__init__(
             [size],
             metric=metric,
-            update=choice("update", update, ("ema", "gradient")),
+            update=choice("update", update, self._updates),
             decay=decay,
             commitment=commitment,
             start=start,

@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 
-# An alarm ends below this part of the threshold, where an event of a recording ends too.
-LOWER = 0.5
-
 Stamps = Sequence[str | None]
 
 
@@ -46,17 +43,18 @@ class AlarmRule:
     """Alarms of causal scores, by a threshold with hysteresis.
 
     One begins at the first score at the threshold or above. It has ended when `calm` samples one
-    after the other lay below `LOWER` of the threshold or had no score: what rises before that
-    belongs to it.
+    after the other lay below `lower` or had no score: what rises before that belongs to it.
 
     Args:
         threshold: Infinite: no alarm.
+        lower: At most the threshold.
         calm: Samples, at least 1.
         leads: Names of the scored leads.
     """
 
-    def __init__(self, threshold: float, calm: int, leads: Sequence[str]) -> None:
-        self.threshold, self.calm, self.leads = threshold, max(1, calm), leads
+    def __init__(self, threshold: float, lower: float, calm: int, leads: Sequence[str]) -> None:
+        self.threshold, self.lower = threshold, min(lower, threshold)
+        self.calm, self.leads = max(1, calm), leads
         self.count = 0
         self.open: Alarm | None = None
 
@@ -94,10 +92,9 @@ class AlarmRule:
         self, alarm: Alarm, first: int, at: int, scores: np.ndarray, stamps: Stamps
     ) -> tuple[Alarm, int]:
         """Go on until the alarm has ended, or there are no more scores; says how far."""
-        lower = LOWER * self.threshold
         for i in range(at, len(scores)):
             score = scores[i, -1]
-            if score >= lower:
+            if score >= self.lower:
                 if alarm.end is not None:
                     alarm = dataclasses.replace(alarm, end=None, end_stamp=None)
                 if score > alarm.score:

@@ -55,8 +55,8 @@ def watch(
         strict: A line that is no sample is refused; else it is reported and skipped.
         alarms_only: No line for each sample.
         false_alarms: Another rate than the one that the model was made with.
-        calm: Below half of the threshold for so long, an alarm has ended: `10s`, or samples.
-            Four windows by default, as far apart as alarms of a recording are joined.
+        calm: Below the lower threshold for so long, an alarm has ended: `10s`, or samples. By
+            default so many windows as alarms of a recording may lie apart and are joined.
         note: Takes what people should know, a line each.
         sinks: Further places where the results go.
     """
@@ -67,7 +67,7 @@ def watch(
     known, tail = detector.settings, _tail_of(detector)
     threshold = _threshold(detector, tail, false_alarms)
     quiet = JOINED * known["window"] if calm is None else span_of(calm, "calm", known["rate"])
-    rule = AlarmRule(threshold, quiet, known["leads"])
+    rule = AlarmRule(threshold, _lower(threshold, tail), quiet, known["leads"])
     parser = LineParser(_names(known), known.get("left_out", ()), time_column)
     every = [JsonLines(write, alarms_only), *sinks]
     try:
@@ -122,6 +122,12 @@ def _names(known: Any) -> list[str]:
 def _tail_of(detector: Detector) -> Tail | None:
     """None: an older model does not know it."""
     return None if detector.tail is None else Tail(*detector.tail)
+
+
+def _lower(threshold: float, tail: Tail | None) -> float:
+    """Half of the threshold, where an event of a recording ends too; but no lower than usual
+    windows reach, of which one in ten lies above `high`: else an alarm might never end."""
+    return threshold / 2 if tail is None else max(threshold / 2, tail.high)
 
 
 def _threshold(detector: Detector, tail: Tail | None, stated: float | str | None) -> float:

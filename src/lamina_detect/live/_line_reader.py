@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 
 # Bytes that are taken at once, if so many have come: a pipe of Linux holds as many.
 CHUNK = 1 << 16
+# Of a longer line no more is kept: it is no sample, and what never ends must not fill the memory.
+LONGEST = 1 << 16
 # Chunks that may wait: enough to keep the scoring busy; then the writer has to wait.
 AHEAD = 8
 
@@ -49,6 +51,7 @@ def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
     rest = b""
     while data := buffer.read1(CHUNK):
         *complete, rest = (rest + data).split(b"\n")
+        rest = rest[:LONGEST]
         if complete:
             yield [line.decode("utf-8", "replace") for line in complete]
     if rest:

@@ -3,6 +3,7 @@
 import csv
 import datetime
 import math
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from lamina_detect.recordings._table._names import is_time, plain
 MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "null", "none", "-", "--", "?"})
 # Of a line, and of a time, that is repeated in what is written: it may be of any length.
 SHOWN = 80
+# How `read` calls the columns of a table without header; then they are where their number says.
+NUMBERED = re.compile(r"column(\d+)")
 # Beyond it a number is infinite in float32.
 MOST = 3.4e38
 
@@ -59,12 +62,13 @@ class LineParser:
         line = line.strip().lstrip("\ufeff")
         if line == self.header:
             return None
+        if line.startswith("[") and line.endswith("]"):
+            line = line[1:-1]
         if not line:
             return Sample([math.nan] * len(self.leads), None)
         if not self.started and self._is_header(line):
             self.read_header(line)
             return None
-        line = line.strip("[]")
         separator = self._separator if self.started else _separator(line)
         fields = line.split(separator)
         if not self.started:
@@ -146,6 +150,10 @@ class LineParser:
             self._stamp = 0
         self._count = count + (self._stamp >= 0)
         self._columns = [i for i in range(self._count) if i != self._stamp]
+        numbered = [NUMBERED.fullmatch(lead) for lead in self.leads]
+        places = [int(found[1]) for found in numbered if found]
+        if len(fields) != self._count and len(places) == count and max(places) < len(fields):
+            self._count, self._columns = len(fields), places
 
     def _wrong_count(self, count: int) -> str:
         if self.header is not None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from lamina_detect._common import first_line
 from lamina_detect.live._sinks import Batch, Line, Sink
 from lamina_detect.live._span import span_of
 
@@ -119,6 +120,10 @@ class Notifier(Sink):
                 if pause is None or not error.again or not self._sleep(pause):
                     self.note(f"an alarm was not sent: {error}")
                     return
+            except Exception as error:
+                # Whatever it is, the next alarm is tried.
+                self.note(f"an alarm was not sent: {type(error).__name__}: {first_line(error)}")
+                return
 
     def _sleep(self, seconds: float) -> bool:
         """Wait before the next try; False if the end of the line does not leave the time."""

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 HEARTBEAT = 15.0
 # Seconds that watchers have to read what is left when the line has ended.
 PATIENCE = 5.0
+# Milliseconds after which a page looks whether a line that has ended is there again.
+RETRY = 10_000
+# Messages that are sent at once: a newcomer's share of the history is no second copy of it.
+TOGETHER = 64
 # Connections at the same time: the page is for a control room.
 MOST_CONNECTIONS = 128
 PARTS = {
@@ -178,9 +182,11 @@ class Server:
                     yield f"event: lost\ndata: {gone}\n\n"
                 if found:
                     begin = found[-1][0] + 1
-                    yield "".join(f"id: {self.run}-{n}\n{text}" for n, text in found)
+                    for i in range(0, len(found), TOGETHER):
+                        some = found[i : i + TOGETHER]
+                        yield "".join(f"id: {self.run}-{n}\n{text}" for n, text in some)
                 elif ended:
-                    yield "event: end\ndata: {}\n\n"
+                    yield f"retry: {RETRY}\nevent: end\ndata: {{}}\n\n"
                     return
                 else:
                     try:

@@ -1,7 +1,5 @@
 """An alarm to a web address."""
 
-from urllib.parse import urlsplit
-
 from lamina_detect._common import BadInput
 from lamina_detect.live._notify import Undelivered
 
@@ -26,10 +24,13 @@ class Webhook:
             import httpx
         except ModuleNotFoundError:
             raise BadInput("a webhook needs httpx: pip install 'lamina[webhook]'") from None
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            self.address = httpx.URL(address)
+        except httpx.InvalidURL:
+            self.address = httpx.URL("")
+        self.host = self.address.host
+        if self.address.scheme not in ("http", "https") or not self.host:
             raise BadInput("webhook: write an address such as https://example.org/alarms")
-        self.address, self.host = address, parts.hostname
         self._failed = httpx.HTTPError
         self._client = httpx.Client(timeout=PATIENCE, follow_redirects=False)
 
@@ -43,3 +44,7 @@ class Webhook:
         if not answer.is_success:
             again = answer.is_server_error or answer.status_code in AGAIN
             raise Undelivered(f"{self.host} answered {answer.status_code}", again)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()

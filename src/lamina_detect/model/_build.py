@@ -131,7 +131,9 @@ def build_scorer(settings: Mapping[str, Any]) -> keras.Model:
 
 def with_parts(scorer: keras.Model) -> keras.Model:
     """A scorer of `build_scorer` that gives after its scores those of each expert, both ways
-    `(batch, time, experts * leads)`."""
+    `(batch, time, experts * leads)`; another scorer as it is."""
+    if "tails" not in {layer.name for layer in scorer.layers}:
+        return scorer
     tails = [scorer.get_layer(name).output for name in ("causal_tails", "tails")]
     return keras.Model(scorer.inputs, [*scorer.outputs, *tails], name="with_parts")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 import lamina
 from lamina_detect._common import BadInput, Scores, first_line
-from lamina_detect.model._build import EXPERTS, build_model, scorer_of
+from lamina_detect.model._build import EXPERTS, build_model, scorer_of, with_parts
 from lamina_detect.model._experts import Learned
 from lamina_detect.model._learning import FORMAT, FORMATS, Options, learn_scorer
 from lamina_detect.model._score_stream import BLOCK, ScoreStream
@@ -183,7 +183,8 @@ class Detector:
         """
         self._check_fitted()
         if block not in self._compiled:
-            self._compiled[block] = lamina.Stream(self.scorer, jit_compile=True)
+            # With what `explain` needs, so that one compiled function does all.
+            self._compiled[block] = lamina.Stream(with_parts(self.scorer), jit_compile=True)
         known = self.settings
         used = known.get("used", list(range(len(known["leads"]))))
         leads = len(used) + len(known.get("left_out", ()))

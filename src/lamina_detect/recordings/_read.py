@@ -72,6 +72,13 @@ def read(
     return _by_kind(pathlib.Path(name), options)
 
 
+def known_endings() -> frozenset[str]:
+    """The endings of files that `read` takes, those of other packages' readers too."""
+    ours = " ".join(READERS).split()
+    theirs = importlib.metadata.entry_points(group=GROUP)
+    return frozenset([*ours, *("." + entry.name.lower().lstrip(".") for entry in theirs)])
+
+
 def _member(name: str) -> tuple[str, str | None]:
     found = None if os.path.lexists(name) else WITH_MEMBERS.fullmatch(name)
     return (found[1], found[2]) if found else (name, None)

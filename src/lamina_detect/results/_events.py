@@ -63,6 +63,17 @@ class Tail:
             self.high + (self.high - self.middle) / np.log(0.5 / TAIL) * np.log(TAIL / rate)
         )
 
+    def end_of(self, threshold: float) -> float:
+        """An event of at least `threshold` lasts until the score falls to this.
+
+        Half of it: hysteresis, so that a dip within an event does not end it. Where usual windows
+        score higher than that, as those of a density do, no event would ever end: then it is half
+        the way from them to the threshold.
+        """
+        if threshold / 2 < self.middle < threshold:
+            return (self.middle + threshold) / 2
+        return threshold / 2
+
     def one_in(self, score: float) -> float:
         """One usual window in so many scores at least so high."""
         steep = max(self.high - self.middle, 1e-9) / np.log(0.5 / TAIL)
@@ -148,23 +159,23 @@ def events_of(summary: Summary, read: Read, threshold: float) -> list[Event]:
     tail = tail_of(summary.maxima)
     events = [
         _anomaly(summary, read, group, threshold, tail)
-        for group in [*_joined(alarms, summary.maxima, threshold), *([one] for one in others)]
+        for group in [*_joined(alarms, summary.maxima, threshold, tail), *([one] for one in others)]
     ]
     events.sort(key=lambda event: -event.score)
     return events + list(_conditions(summary))
 
 
 def _joined(
-    peaks: Sequence[tuple[int, float]], maxima: BlockMaxima, threshold: float
+    peaks: Sequence[tuple[int, float]], maxima: BlockMaxima, threshold: float, tail: Tail
 ) -> list[list[tuple[int, float]]]:
-    """Alarms of one event: few windows apart, or no window between them below half of it."""
+    """Alarms of one event: few windows apart, or no window between them as low as its end."""
     groups: list[list[tuple[int, float]]] = []
     window = maxima.window
     for place, height in sorted(peaks):
         if groups:
             (first, _), (last, _) = groups[-1][0], groups[-1][-1]
             between = maxima.heights[last // window : place // window + 1]
-            near = place - last <= JOINED * window or between.min() > threshold / 2
+            near = place - last <= JOINED * window or between.min() > tail.end_of(threshold)
             if near and place - first <= LONGEST * window:
                 groups[-1].append((place, height))
                 continue
@@ -181,8 +192,7 @@ def _anomaly(
     for peak, height in (peaks[0], peaks[-1]):
         first, last = max(0, peak - window), min(summary.length, peak + window + 1)
         values = read(first, last)
-        # Half of the threshold: hysteresis, so that a dip within an event does not end it.
-        start, end = _extent(values[:, -1], peak - first, min(threshold, height) / 2)
+        start, end = _extent(values[:, -1], peak - first, tail.end_of(min(threshold, height)))
         spans.append((first + start, first + end))
     peak, height = max(peaks, key=lambda p: p[1])
     lead = summary.leads[_leading(read(peak, peak + 1)[0, :-1])]

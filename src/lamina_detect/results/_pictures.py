@@ -48,8 +48,10 @@ def draw_overview(
     for lead, axis in enumerate(axes[:-1]):
         low, high = signal.low[:, lead], signal.high[:, lead]
         axis.fill_between(signal.place, low, high, color=SIGNAL, linewidth=0.6)
-        top = np.nanmax(high)
-        axis.plot(marks, [top] * len(marks), "v", color=ALARM, markersize=4, clip_on=False)
+        # Not where there is none: an empty line that is not clipped collapses the whole figure.
+        if marks:
+            top = [np.nanmax(high)] * len(marks)
+            axis.plot(marks, top, "v", color=ALARM, markersize=4, clip_on=False)
         axis.set_ylabel(_label(recording, summary.leads[lead]), fontsize=8, color=INK)
     highest = np.nan_to_num(score.high[:, 0])
     axes[-1].fill_between(score.place, 0, highest, color=SCORE, linewidth=0.4)

@@ -24,7 +24,7 @@ MOST_HELD = 4_000_000
 MOST_LEADS = 32
 # Windows on either side of an event that stand in the page with every sample, if they fit; and at
 # most this part of what there is for all of them.
-WINDOWS_AROUND, PART_OF_BUDGET = 10, 0.1
+WINDOWS_AROUND, PART_OF_BUDGET = 14, 0.1
 # Below this many samples a stretch, nothing between it and every sample is worth its bytes.
 MIN_WIDTH_FOR_FINER = 32
 # Steps of 16 bits, one being kept for "no sample".

@@ -81,7 +81,7 @@ function drawPaper(u, app, c) {
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
     }
-    if (bbox.height * volts / (high - low) >= 3 * devicePixelRatio) {
+    if (bbox.height * volts / (high - low) >= 4.5 * devicePixelRatio) {
       for (let k = Math.ceil(low / volts); k * volts <= high; k++) {
         const y = Math.round(u.valToPos(k * volts, "y", true)) + .5;
         ctx.moveTo(bbox.left, y);
@@ -90,8 +90,8 @@ function drawPaper(u, app, c) {
     }
     ctx.stroke();
   };
-  if (small >= 2.6 * devicePixelRatio) draw(.04, .1 * app.millivolt, c["ecg-fine"]);
-  if (small * 5 >= 5 * devicePixelRatio) draw(.2, .5 * app.millivolt, c["ecg-coarse"]);
+  if (small >= 3.5 * devicePixelRatio) draw(.04, .1 * app.millivolt, c["ecg-fine"]);
+  if (small * 5 >= 9 * devicePixelRatio) draw(.2, .5 * app.millivolt, c["ecg-coarse"]);
 }
 
 /* Annotated beats: a dot each, a triangle for an anomalous one; from far only these. */

@@ -1,5 +1,8 @@
 /* The page: what is shown, which event is current, and how people move. */
 
+// Windows that are shown of an event and what is around it.
+const AROUND = 12;
+
 class App {
   constructor(page) {
     this.page = page;
@@ -84,7 +87,7 @@ class App {
   go(event) {
     if (!event) return;
     this.current = event;
-    const wide = Math.max(4 * this.page.window, 1.6 * (event.end - event.start), 2 * LEAST_SAMPLES);
+    const wide = Math.max(AROUND * this.page.window, 2.5 * (event.end - event.start), 2 * LEAST_SAMPLES);
     const middle = event.end - event.start > 4 * this.page.window ? (event.start + event.end) / 2 : event.peak;
     const span = this.paper ? this.paperSpan() : wide;
     this.view.show(middle - span / 2, middle + span / 2, true);

@@ -19,11 +19,14 @@ class Lanes {
 
   get width() { return Math.max(240, this.root.clientWidth); }
   get axis() { return this.width < 500 ? NARROW_AXIS : AXIS; }
+  /* For the times below the charts: dates take two lines. */
+  get below() { return this.app.clock.dates ? 38 : 24; }
   get inner() { return this.width - this.axis - 8; }
 
   leadHeight() {
-    const count = this.app.store.leads.length, room = Math.max(260, Math.min(560, window.innerHeight * .5));
-    return Math.round(Math.max(64, Math.min(this.app.paper ? 220 : 190, room / count)));
+    const count = this.app.store.leads.length, room = Math.max(260, Math.min(620, window.innerHeight * .52));
+    const least = this.app.paper ? 76 : 42;
+    return Math.round(Math.max(least, Math.min(190, room / count)));
   }
 
   build() {
@@ -79,7 +82,7 @@ class Lanes {
   plot(lane, parent, height, series, bands = []) {
     const last = lane.lead === null, c = this.colours, app = this.app;
     const options = {
-      width: this.width, height: height + (last ? 36 : 0), padding: [4, 8, last ? 0 : 4, 0], legend: { show: false }, series, bands,
+      width: this.width, height: height + (last ? this.below : 0), padding: [4, 8, last ? 0 : 4, 0], legend: { show: false }, series, bands,
       cursor: {
         drag: { x: false, y: false, setScale: false }, points: { show: false }, y: false,
         sync: { key: "lamina", scales: ["x", null] },
@@ -87,7 +90,7 @@ class Lanes {
       scales: { x: { time: false, range: () => [app.view.from, app.view.to] }, y: { range: () => lane.range } },
       axes: [
         {
-          show: true, size: last ? 36 : 0, stroke: c.soft, grid: { stroke: c.grid, width: 1 }, ticks: { show: last, stroke: c.line, size: 4 },
+          show: true, size: last ? this.below : 0, stroke: c.soft, grid: { stroke: c.grid, width: 1 }, ticks: { show: last, stroke: c.line, size: 4 },
           font: "11px system-ui, sans-serif", gap: 3, splits: () => this.ticks.map((t) => t[0]), values: () => last ? this.ticks.map((t) => t[1]) : [],
         },
         last ? this.scoreAxis(lane) : {
@@ -95,7 +98,8 @@ class Lanes {
         },
       ],
       hooks: {
-        drawAxes: [(u) => drawBelow(u, lane, app, c)], draw: [(u) => drawAbove(u, lane, app, c)],
+        drawAxes: [(u) => drawBelow(u, lane, app, c)],
+        draw: [(u) => { drawAbove(u, lane, app, c); if (last) app.threshold?.place(u); }],
         setCursor: [(u) => { if (lane.lead === (app.store.leads.length ? 0 : null)) app.pointed(u.cursor.left < 0 ? null : u.posToVal(u.cursor.left, "x")); }],
       },
     };
@@ -110,10 +114,20 @@ class Lanes {
     };
   }
 
+  /* Of the view that there is when they are asked for: uPlot draws later than it is told to. */
+  get ticks() {
+    const { app } = this, { from, to } = app.view, key = `${from} ${to} ${this.inner}`;
+    if (this.ticksOf !== key) {
+      const most = Math.max(2, this.inner / (app.clock.dates ? 130 : 100));
+      this.ticksHeld = app.clock.ticks(Math.max(0, from), Math.min(app.page.length - 1, to), most);
+      this.ticksOf = key;
+    }
+    return this.ticksHeld;
+  }
+
   /* Everything anew for the view; `held`: the score's axis stays, while the threshold is dragged. */
   draw(held = false) {
     const { app } = this, { store, view } = app, started = performance.now();
-    this.ticks = app.clock.ticks(Math.max(0, view.from), Math.min(app.page.length - 1, view.to), Math.max(2, this.inner / (app.clock.dates ? 130 : 100)));
     if (!held || !this.columns) this.columns = columnsOf(store, view, this.inner);
     for (const lane of this.lanes) {
       if (lane.lead === null) this.drawScore(lane, held);
@@ -132,11 +146,10 @@ class Lanes {
     const late = scoreSeries(app.store, this.columns, 0, form), causal = scoreSeries(app.store, this.columns, 1, form);
     if (!held) {
       const threshold = Number.isFinite(app.limit) ? app.limit : 0;
-      const most = Math.max(late.most, app.logarithmic ? causal.most : 0, 1.3 * threshold, 1);
+      const most = Math.max(late.most, causal.most, 1.3 * threshold, 1);
       lane.range = [0, app.form(most) * 1.08];
     }
     lane.plot.setData([this.columns.x, late.line, late.block, causal.line, causal.block]);
-    app.threshold?.place(lane);
   }
 
   rangeOf(lead, least, most) {

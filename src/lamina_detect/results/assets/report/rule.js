@@ -32,7 +32,7 @@ class Rule {
     this.order.forEach((k, i) => {
       if (i > 0) lowest = Math.min(lowest, this.between[i - 1]);
       if (!(this.height[k] >= threshold)) return;
-      const beside = last >= 0 && (this.place[k] - this.place[last] <= near || lowest > threshold / 2);
+      const beside = last >= 0 && (this.place[k] - this.place[last] <= near || lowest > this.endOf(threshold));
       if (beside && this.place[k] - this.place[first] <= most) groups[groups.length - 1].push(k);
       else { groups.push([k]); first = k; }
       last = k;
@@ -60,9 +60,9 @@ class Rule {
     return { lead: names[this.page.peaks.lead[k]], leads: this.page.peaks.leads[k].map((i) => names[i]) };
   }
 
-  /* As far around a peak as the score stays above half of the threshold. */
+  /* As far around a peak as the score stays above where an event ends. */
   extent(k, threshold) {
-    const peak = this.place[k], level = Math.min(threshold, this.height[k]) / 2, window = this.page.window;
+    const peak = this.place[k], level = this.endOf(Math.min(threshold, this.height[k])), window = this.page.window;
     const from = Math.max(0, peak - window), to = Math.min(this.page.length, peak + window + 1);
     let exact = true;
     const above = (sample) => {
@@ -74,6 +74,12 @@ class Rule {
     while (start > from && above(start - 1)) start--;
     while (end < to && above(end)) end++;
     return { start, end, exact };
+  }
+
+  /* Half of the threshold, or half the way to it from usual windows that score higher than that. */
+  endOf(threshold) {
+    const { middle } = this.page.tail;
+    return threshold / 2 < middle && middle < threshold ? (middle + threshold) / 2 : threshold / 2;
   }
 
   /* One usual window in so many scores at least so high. */

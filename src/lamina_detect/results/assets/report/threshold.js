@@ -37,7 +37,6 @@ class Threshold {
     this.handle.addEventListener("pointerup", end);
     this.handle.addEventListener("pointercancel", end);
     this.handle.addEventListener("keydown", (event) => this.key(event));
-    this.place(lane);
   }
 
   drag(level) { this.app.setLimit(rounded(Math.max(this.app.unform(level), .01)), true); }
@@ -51,11 +50,11 @@ class Threshold {
     this.app.setLimit(rounded(now * factor));
   }
 
-  place(lane) {
+  place(plot) {
     if (!this.handle) return;
     const { limit } = this.app, finite = Number.isFinite(limit);
-    const top = finite ? lane.plot.valToPos(this.app.form(limit), "y") : 0;
-    this.handle.style.top = `${lane.plot.over.offsetTop + Math.min(Math.max(top, 0), lane.plot.over.clientHeight)}px`;
+    const top = finite ? plot.valToPos(this.app.form(limit), "y") : 0;
+    this.handle.style.top = `${plot.over.offsetTop + Math.min(Math.max(top, 0), plot.over.clientHeight)}px`;
     this.handle.textContent = finite ? digits(limit) : "none";
     this.handle.setAttribute("aria-valuenow", finite ? limit : this.app.highest);
     this.handle.setAttribute("aria-valuemin", 0);
@@ -74,7 +73,7 @@ class Threshold {
       const usual = oneInText(app.rule.oneIn(limit));
       said.push(usual ? `a usual window scores as high once in ${usual}` : "usual windows score as high");
     }
-    if (own && page.threshold !== null && !page.stated) said.push(`computed for 1 in ${Math.round(1 / page.false_alarms).toLocaleString("en")}`);
+    if (own && page.threshold !== null && !page.stated) said.push(`computed for 1 in ${Math.round(1 / page.false_alarms).toLocaleString("en")}${page.threshold === page.rule.floor ? `, and never below ${page.rule.floor}` : ""}`);
     else if (!own && page.threshold !== null) said.push(`${page.stated ? "stated" : "computed"}: ${digits(page.threshold)}`);
     $("rates").textContent = said.join(" · ");
     $("command").textContent = this.command();
