@@ -2,7 +2,7 @@
 
 import os
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -29,6 +29,7 @@ from lamina_detect.model._experts import (
     learn_relation,
     relation_lags,
 )
+from lamina_detect.model._pool import pooled
 from lamina_detect.model._score_gate import ScoreGate
 from lamina_detect.model._score_stream import ScoreStream
 from lamina_detect.model._shapes import LEAST_VISITS, Shapes
@@ -138,19 +139,26 @@ class Detector:
         return 0 if known["format"] == 1 else known["window"] - 1
 
     def fit(
-        self, recording: Recording | np.ndarray, to_score: Recording | np.ndarray | None = None
+        self,
+        recording: Recording | np.ndarray | Iterable[Recording],
+        to_score: Recording | np.ndarray | None = None,
     ) -> "Detector":
         """Learn from a `Recording` (or an array) what is usual. Returns the detector.
+
+        From several recordings of the same leads and rate it learns one model for all: from some
+        stretches of each, drawn by the hash of its name, so that their order does not matter.
 
         Leads that are constant in it are left out: `settings["left_out"]`; if all are, those stay
         that change in `to_score`.
 
         Args:
-            recording: What to learn from.
+            recording: What to learn from; or an iterable of recordings.
             to_score: What is then to be scored, if that is another recording. It shows the period,
                 which a short training part need not, and how long a window may be. And no anomaly
                 is expected in `recording` then: what came once in it is usual.
         """
+        if not isinstance(recording, Recording | np.ndarray):
+            recording = pooled(recording)
         recording = _as_recording(recording)
         pieces = _fit.fitting_pieces(recording)
         shown, length = None, None
