@@ -72,7 +72,7 @@ def started(state: State, vectors: Array, kinds: Array, draw: Array, rules: Rule
         used = kinds == USED
         return kmeans(frozen, state["counts"], vectors, used, draw, rules.metric, rules.decay)
 
-    waiting = state["seen"] < VECTORS_PER_ROW * table.shape[0]
+    waiting = ops.logical_not(_complete(state, rules))
     sound = ops.logical_and(ops.any(kinds == USED), ops.all(kinds != BROKEN))
     rows = branch(ops.logical_and(waiting, sound), start, lambda: frozen)
     # The gradient still reaches the rows through `table`.
@@ -119,14 +119,14 @@ def _after(
     due = None
     if rules.accumulation > 1:
         number, total = state["number"] + number, state["total"] + total
-        due = _due(state, size, rules)
+        due = _due(state, rules)
         after["number"] = ops.where(due, 0, number)
         after["total"] = ops.where(due, 0, total)
         after["waited"] = ops.where(due, 0, state["waited"] + 1)
     rows, counts = moved(table, _prior(state, number, rules), number, total, rules.decay)
     if rules.update != "ema":
         rows = table
-    rows, counts = _revived(rows, counts, vectors, codes, draw, rules)
+    rows, counts = _revived(rows, counts, vectors, codes, draw, rules, _complete(state, rules))
     if due is not None:
         rows, counts = ops.where(due, rows, table), ops.where(due, counts, state["counts"])
     after["counts"], after["codebook"] = counts, _without_shift(rows, state)
@@ -136,12 +136,18 @@ def _after(
     return after
 
 
-def _due(state: State, size: int, rules: Rules) -> Array:
+def _due(state: State, rules: Rules) -> Array:
     """Does the table move in this step? While it starts, in each."""
     due = state["waited"] + 1 >= rules.accumulation
-    if rules.starting:
-        due = ops.logical_or(due, state["seen"] < VECTORS_PER_ROW * size)
-    return due
+    complete = _complete(state, rules)
+    return due if complete is None else ops.logical_or(due, ops.logical_not(complete))
+
+
+def _complete(state: State, rules: Rules) -> Array | None:
+    """Is the k-means start over? None without one."""
+    if not rules.starting:
+        return None
+    return state["seen"] >= VECTORS_PER_ROW * state["codebook"].shape[0]
 
 
 def _without_shift(rows: Array, state: State) -> Array:
@@ -167,11 +173,15 @@ def _revived(
     codes: Array,
     draw: Array | None,
     rules: Rules,
+    complete: Array | None,
 ) -> tuple[Array, Array]:
     if not rules.revive_below:
         return rows, counts
     share = ops.mean(counts)
     dead = counts < share * rules.revive_below
+    if complete is not None:
+        # Rows that the start has not come to yet would all become copies of this batch's rows.
+        dead = ops.logical_and(dead, ops.logical_or(complete, counts > 0))
 
     def revive() -> tuple[Array, Array]:
         weight = distortion(vectors, ops.take(rows, ops.maximum(codes, 0), axis=0), rules.metric)
