@@ -1,116 +1,148 @@
-"""Size and speed of the report's page in headless Chromium: `python -m benchmarks.report`.
+"""The report's page in headless Chromium: its size, its first picture, a zoom, its memory.
 
-Recordings are synthetic, written as `lamina detect` writes them, and opened. No model is run.
-Chrome is found on PATH; the figures are medians of `REPEATS` and hold for the machine named.
+python -m benchmarks.report [--pairs N] [--quick] [--out FOLDER]
+
+Recordings are made up and their pages written as `lamina detect` writes them; no model is run.
 """
 
-import json
+import contextlib
 import pathlib
-import shutil
-import statistics
-import sys
 import tempfile
-import time
 import tracemalloc
+from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
-
-from benchmarks._report import save
+from benchmarks._bench import Bench, parser_of, run
+from benchmarks._pairs import Row, Spread
+from lamina_detect.results import write_report
+from tests.detect import pages
 from tests.detect.browser import BROWSER, chromium
-from tests.detect.pages import made_up, written
 
-REPEATS = 5
 SIZE = {"width": 1280, "height": 900}
 DAY = 86_400
-# (name, samples, leads, rate, window): the lengths that the issue of the page names, and one more.
+# (name, samples, leads, samples a second, window)
 CASES = (
-    ("an hour, 12 leads, 500 Hz", 3600 * 500, 12, 500.0, 400),
-    ("a day, 1 lead, 360 Hz", DAY * 360, 1, 360.0, 220),
-    ("ten years, a value a day", 3652, 1, 1 / DAY, 30),
-    ("half an hour, 2 leads, 360 Hz", 650_000, 2, 360.0, 200),
+    ("an hour of 12 leads at 500 Hz", 3600 * 500, 12, 500.0, 400),
+    ("a day of 1 lead at 360 Hz", DAY * 360, 1, 360.0, 220),
+    ("ten years of a value a day", 3652, 1, 1 / DAY, 30),
+    ("half an hour of 2 leads at 360 Hz", 650_000, 2, 360.0, 200),
 )
-# From the start of the navigation until the first charts are painted.
+QUICK = (("a minute of 2 leads at 360 Hz", 21_600, 2, 360.0, 200),)
+EVENTS = 40
+# What issue 18 allows: MB, seconds, seconds, MB.
+MOST_FILE, MOST_FIRST, MOST_ZOOM, MOST_MEMORY = 3.0, 2.0, 0.05, 300.0
+# Of the recording: where a view is zoomed from, from far away to the samples.
+PARTS = (1.0, 0.3, 0.01, 0.0005)
+
+# By the page's clock, from the start of its loading until its first charts are painted.
 FIRST = """() => new Promise(done => {
   const wait = () => window.lamina && !lamina.app.frame
     ? requestAnimationFrame(() => setTimeout(() => done(performance.now()))) : setTimeout(wait, 1);
   wait();
 })"""
-# A turn of the wheel until the charts are painted, by the page's clock.
-ZOOM = """async ([from, to, factor]) => {
-  lamina.app.view.show(from, to);
-  await new Promise(done => setTimeout(done, 60));
-  const began = performance.now();
-  lamina.app.view.zoom(factor);
-  await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
-  return performance.now() - began;
+# From a zoom until its charts are painted: the worst of the views.
+ZOOM = """async (views) => {
+  let worst = 0;
+  for (const [from, to] of views) {
+    lamina.app.view.show(from, to);
+    await new Promise(done => setTimeout(done, 80));
+    const began = performance.now();
+    lamina.app.view.zoom(0.8);
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+    worst = Math.max(worst, performance.now() - began);
+  }
+  return worst;
 }"""
 
 
-def write(folder: pathlib.Path, case: tuple) -> dict:
-    """The page of a case: its size, and the time and memory of its writing."""
+@contextlib.contextmanager
+def page_of(browser: Any, path: pathlib.Path) -> Iterator[Any]:
+    """A page in a context of its own, from its first byte on."""
+    context = browser.new_context(viewport=SIZE)
+    page = context.new_page()
+    page.goto(path.as_uri(), wait_until="commit")
+    yield page
+    context.close()
+
+
+def first_picture(browser: Any, path: pathlib.Path) -> float:
+    with page_of(browser, path) as page:
+        return page.evaluate(FIRST) / 1e3
+
+
+def slowest_zoom(browser: Any, path: pathlib.Path, length: int) -> float:
+    with page_of(browser, path) as page:
+        page.evaluate(FIRST)
+        spans = [max(200, part * length) for part in PARTS]
+        views = [[0.31 * length - span / 2, 0.31 * length + span / 2] for span in spans]
+        return page.evaluate(ZOOM, views) / 1e3
+
+
+def memory(browser: Any, path: pathlib.Path, length: int) -> float:
+    """MB of the page's process (its share of what processes share), after zooming."""
+    with page_of(browser, path) as page:
+        page.evaluate(FIRST)
+        page.evaluate(ZOOM, [[0.0, part * length] for part in PARTS if part * length > 200])
+        found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
+        renderers = [p["id"] for p in found["processInfo"] if p["type"] == "renderer"]
+        return max(proportional_set(process) for process in renderers)
+
+
+def proportional_set(process: int) -> float:
+    for line in pathlib.Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
+def written(folder: pathlib.Path, case: tuple) -> tuple[float, float]:
+    """Writes the page of a case; its size and the most that its writing held, in MB."""
     _, length, leads, rate, window = case
-    odd = tuple(np.linspace(0.02 * length, 0.97 * length, 40).astype(int).tolist())
-    recording, scores = made_up(length, leads, rate, odd if length > 10_000 else (700, 2200))
+    odd = tuple(range(length // 50, length - 400, max(length // EVENTS, 500)))
+    given: list[Any] = []
+    pages.write_report, kept = lambda *arguments: given.extend(arguments), pages.write_report
+    recording, scores = pages.made_up(length, leads, rate, odd)
+    try:
+        pages.written(folder, recording, scores, window=window)
+    finally:
+        pages.write_report = kept
     tracemalloc.start()
-    began = time.perf_counter()
-    written(folder, recording, scores, window=window)
-    taken = time.perf_counter() - began
+    write_report(*given)
+    most = tracemalloc.get_traced_memory()[1] / 1e6
     tracemalloc.stop()
-    return {"MB": (folder / "report.html").stat().st_size / 1e6, "written s": taken}
+    return (folder / "report.html").stat().st_size / 1e6, most
 
 
-def measure(browser, folder: pathlib.Path, length: int) -> dict:
-    """Times in milliseconds, memory in MB."""
-    firsts, zooms, memory = [], [], []
-    for _ in range(REPEATS):
-        context = browser.new_context(viewport=SIZE)
-        page = context.new_page()
-        page.goto((folder / "report.html").as_uri(), wait_until="commit")
-        firsts.append(page.evaluate(FIRST))
-        for part in (1.0, 0.3, 0.01, 0.0005):
-            span = max(200, part * length)
-            middle = 0.31 * length
-            given = [middle - span / 2, middle + span / 2, 0.8]
-            zooms.append(page.evaluate(ZOOM, given))
-        memory.append(memory_of(context, page))
-        context.close()
-    return {
-        "first ms": statistics.median(firsts),
-        "first ms, worst": max(firsts),
-        "zoom ms": statistics.median(zooms),
-        "zoom ms, worst": max(zooms),
-        "page MB": statistics.median(memory),
-    }
+def page(bench: Bench) -> None:
+    with contextlib.ExitStack() as stack:
+        browser = stack.enter_context(chromium()) if BROWSER else None
+        for case in QUICK if bench.quick else CASES:
+            folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            name, path = case[0], folder / "report.html"
+            size, most = written(folder, case)
+            bench.add(Row(f"{name}: file", Spread.of([size]), unit="MB", at_most=MOST_FILE))
+            bench.amount(f"{name}: memory while it is written", most, "MB")
+            if browser is None:
+                bench.add(Row(f"{name}: page", None, "Chromium", note="not on this machine"))
+                continue
+            in_browser(bench, browser, name, path, case[1])
 
 
-def memory_of(context, page) -> float:
-    """What the page's process holds: its heap, and what Chromium keeps beside it."""
-    client = context.new_cdp_session(page)
-    client.send("HeapProfiler.collectGarbage")
-    heap = client.send("Runtime.getHeapUsage")
-    canvases = page.evaluate(
-        "[...document.querySelectorAll('canvas')].reduce((n, c) => n + 4 * c.width * c.height, 0)"
+def in_browser(bench: Bench, browser: Any, name: str, path: pathlib.Path, length: int) -> None:
+    bench.measure(f"{name}: first picture", lambda: first_picture(browser, path), MOST_FIRST)
+    bench.measure(
+        f"{name}: slowest of four zooms", lambda: slowest_zoom(browser, path, length), MOST_ZOOM
     )
-    held = heap["usedSize"] + heap.get("embedderHeapUsedSize", 0)
-    return (held + heap.get("backingStorageSize", 0) + canvases) / 1e6
+    held = Spread.of([memory(browser, path, length)])
+    bench.add(Row(f"{name}: memory of the page", held, unit="MB", at_most=MOST_MEMORY))
+
+
+SECTIONS = {"page": page}
 
 
 def main() -> None:
-    if BROWSER is None:
-        raise SystemExit("no Chromium on this machine")
-    rows = []
-    with chromium() as browser:
-        for case in CASES:
-            folder = pathlib.Path(tempfile.mkdtemp())
-            try:
-                row = {"recording": case[0], **write(folder, case)}
-                row |= measure(browser, folder, case[1])
-            finally:
-                shutil.rmtree(folder)
-            rows.append(row)
-            print(json.dumps(row), flush=True)
-    save("report", rows)
+    run("report", SECTIONS, parser_of(__doc__ or "", SECTIONS, pairs=5).parse_args())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

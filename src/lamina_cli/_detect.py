@@ -53,6 +53,9 @@ def detect(
     fit_each: Annotated[
         bool, typer.Option("--fit-each", help="--from: learn from each recording itself.")
     ] = False,
+    fit_corpus: Annotated[
+        bool, typer.Option("--fit-corpus", help="--from: learn from all of them together.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(help="--from: processes.")] = None,
     engine: Annotated[str, typer.Option(help="--from: local or ray.")] = "local",
     address: Annotated[str | None, typer.Option(help="--from: a Ray cluster, or auto.")] = None,
@@ -75,7 +78,13 @@ def detect(
     reading = {"time": time, "by": by, "missing": missing or (), "resample": resample}
     reading |= {"decimal": decimal, "dates": dates}
     settings = {"window": window, "shapes": shapes, "seed": seed}
-    of_corpus = {"glob": glob, "fit_each": fit_each, "workers": workers, "address": address}
+    of_corpus = {
+        "glob": glob,
+        "fit_each": fit_each,
+        "fit_corpus": fit_corpus,
+        "workers": workers,
+        "address": address,
+    }
     of_corpus |= {"retry_failed": retry_failed, "no_scores": no_scores}
     try:
         if source is not None:

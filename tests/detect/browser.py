@@ -9,6 +9,13 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chr
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 QUIET += ["--disable-background-networking", "--disable-component-update"]
 
+# Until nothing waits to be drawn. Not `wait_for_function`: the page's policy forbids what it does.
+SETTLED = """() => new Promise(done => {
+  const wait = () => window.lamina && lamina.app.frame ? setTimeout(wait, 5)
+    : requestAnimationFrame(() => setTimeout(done));
+  wait();
+})"""
+
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 
 
@@ -47,7 +54,7 @@ def opened(browser, report, fragment="", script=True, context=None, **options):
     page.on("request", lambda r: None if local(r.url) else wrong.append(f"asks for {r.url}"))
     page.goto(report.as_uri() + fragment)
     if script:
-        page.wait_for_function("window.lamina || document.querySelector('#incomplete')")
+        page.evaluate(SETTLED)
     yield page
     page.close()
     if own:
@@ -61,7 +68,7 @@ def local(address):
 
 def span(page):
     """The samples that are shown, from and to."""
-    page.wait_for_function("!lamina.app.frame")
+    page.evaluate(SETTLED)
     return page.evaluate("[lamina.app.view.from, lamina.app.view.to]")
 
 

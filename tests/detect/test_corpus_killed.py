@@ -215,7 +215,11 @@ def test_fitted_on_one_on_each_and_by_two_workers(tmp_path):
     source = make_corpus(tmp_path / "from", 3)
     usual = tmp_path / "usual.npy"
     np.save(usual, pulses(3000).astype("float32"))
-    for name, how in {"fit": ["--fit", usual], "each": ["--fit-each"]}.items():
+    for name, how in {
+        "fit": ["--fit", usual],
+        "each": ["--fit-each"],
+        "all": ["--fit-corpus"],
+    }.items():
         found = []
         for workers in (1, 2):
             out = tmp_path / f"{name}{workers}"
@@ -223,7 +227,7 @@ def test_fitted_on_one_on_each_and_by_two_workers(tmp_path):
             assert code == 0, said
             found.append(contents(out))
         assert found[0] == found[1]
-        assert (tmp_path / f"{name}1/model.keras").exists() == (name == "fit")
+        assert (tmp_path / f"{name}1/model.keras").exists() == (name != "each")
 
 
 def queries():

@@ -5,22 +5,146 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 
 import numpy as np
 import pytest
 
 from lamina_detect import BadInput, Detector, watch
+from lamina_detect.live._alarms import AlarmRule
+from lamina_detect.live._json_lines import JsonLines
+from lamina_detect.live._lines import LineParser
+from lamina_detect.live._session import Session
+from lamina_detect.live._sinks import Line
 from tests.detect.support import pulses
 
-ODD = 20
-DROPPED = ("at",)
+THRESHOLD = 4.0
+LINE = Line(("x",), ("",), None, 10, THRESHOLD, 5, 0, "mark")
+
+
+class Scores:
+    """In place of a `Watch`: the score of a sample is the sample, and the state is kept here."""
+
+    def __init__(self, kept=None):
+        self.leads, self.stream = 1, types.SimpleNamespace(block=8, used=[0])
+        self.done, self.session = kept or (0, {})
+        self.kept = kept
+
+    def push(self, samples):
+        self.done += len(samples)
+        return np.concatenate([samples, samples], 1)
+
+    def save(self, path):
+        self.kept = self.done, json.loads(json.dumps(self.session))
+
+
+def run(lines, state=False, kept=None, calm=5, **options):
+    """The messages, and what would stand in the state file."""
+    written, watched = [], Scores(kept)
+    alarms_only = options.pop("alarms_only", False)
+    sink = JsonLines(written.append, alarms_only)
+    sink.open(LINE)
+    rule = AlarmRule(THRESHOLD, THRESHOLD / 2, calm, ("x",))
+    path = "state" if state else None
+    session = Session(watched, LineParser(("x",)), rule, [sink], path, **options)
+    for line in lines:
+        session.add([line])
+        # As if they came slowly.
+        if session.lines % 7 == 0:
+            session.catch_up()
+    session.finish()
+    return [json.loads(line) for line in "".join(written).splitlines()], watched.kept
+
+
+def events_of(messages):
+    """Without the wall clock."""
+    return [{k: v for k, v in m.items() if k != "at"} for m in messages if "event" in m]
+
+
+SCORES = [1, 1, 5, 3, 9, 3, 1, 1, 1, 1, 1, 1, 6, 2, 2, 1, 6, 1, 1, 1, 1, 1, 1, 1]
+LINES = ["x"] + [str(v) for v in SCORES]
+TIMED = ["time,x"] + [f"day {i},{v}" for i, v in enumerate(SCORES)]
+
+
+def test_each_alarm_is_one_event():
+    messages, _ = run(LINES)
+    events = events_of(messages)
+    assert [(e["event"], e["id"], e["start"], e["peak"], e["end"]) for e in events] == [
+        ("start", 1, 2, 2, None),
+        ("end", 1, 2, 4, 6),
+        ("start", 2, 12, 12, None),
+        ("end", 2, 12, 12, 17),
+    ]
+    assert [e["highest"] for e in events] == [5, 9, 6, 6]
+    assert all(e["lead"] == "x" and e["threshold"] == THRESHOLD for e in events)
+    # An event stands right after the sample that shows it.
+    before = [messages[messages.index(m) - 1]["sample"] for m in messages if "event" in m]
+    assert before == [2, 10, 12, 21]
+    assert [m["alarm"] for m in messages if "sample" in m] == [v >= THRESHOLD for v in SCORES]
+
+
+def test_alarms_only_writes_no_samples():
+    lines = [*LINES[:5], "no number", *LINES[5:]]
+    messages, _ = run(lines, alarms_only=True)
+    assert not any("sample" in m for m in messages)
+    assert events_of(messages) == events_of(run(LINES)[0])
+    assert [m["line"] for m in messages if "error" in m] == [6]
+
+
+def test_a_longer_calm_joins_and_a_shorter_one_parts():
+    assert [len(events_of(run(LINES, calm=calm)[0])) for calm in (1, 7, 30)] == [6, 2, 2]
+
+
+def test_an_alarm_that_the_end_cuts_is_ended_unless_it_may_go_on():
+    last = events_of(run(LINES[:6])[0])[-1]
+    assert (last["event"], last["end"], last["cut"]) == ("end", 5, True)
+    last = events_of(run(LINES[:9])[0])[-1]
+    assert (last["event"], last["end"], last["cut"]) == ("end", 6, True)
+    assert events_of(run(LINES[:9], state=True)[0])[-1]["event"] == "start"
+
+
+def test_times_are_those_of_the_line():
+    messages, _ = run(TIMED)
+    assert [m["time"] for m in messages if "sample" in m] == [f"day {i}" for i in range(24)]
+    for event in events_of(messages):
+        assert event["start_time"] == f"day {event['start']}"
+        assert event["peak_time"] == f"day {event['peak']}"
+        assert event.get("end_time", "day None") == f"day {event['end']}"
+
+
+@pytest.mark.parametrize("stop", range(1, 26))
+def test_started_again_everything_goes_on_as_if_it_never_stopped(stop):
+    lines = [*TIMED[:5], "no number", *TIMED[5:]]
+    unbroken, _ = run(lines, state=True)
+    first, kept = run(lines[:stop], state=True)
+    ack = [m for m in first if "ack" in m][-1]
+    # The header and the bad line are lines, and no samples.
+    assert ack.get("lines", ack["ack"]) == stop
+    # Without the header, which the state knows.
+    again, _ = run(lines[stop:], state=True, kept=kept)
+    assert again[0] == ack
+    assert events_of(first) + events_of(again) == events_of(unbroken)
+    samples = [m for m in first + again if "sample" in m]
+    assert samples == [m for m in unbroken if "sample" in m]
+
+
+def test_without_header_and_bad_lines_the_acknowledgement_is_one_number():
+    messages, _ = run(LINES[1:], state=True)
+    assert [m for m in messages if "ack" in m][-1] == {"ack": 24}
+
+
+def test_strictly_a_bad_line_ends_the_run_and_says_which():
+    with pytest.raises(BadInput, match="line 3: 2 numbers for 1 leads"):
+        run(["x", "1", "1,2"], strict=True)
+    with pytest.raises(BadInput, match="line 1: not numbers; the header has other names"):
+        run(["other", "1"], strict=True)
 
 
 @pytest.fixture(scope="module")
 def detector():
-    detector = Detector(shapes=20).fit(pulses(3000, odd=(ODD,)))
+    detector = Detector(shapes=20).fit(pulses(3000, odd=(20,)))
     # Between the usual beats' causal scores and the odd beat's.
-    detector.threshold = 4.0
+    detector.threshold = THRESHOLD
     return detector
 
 
@@ -32,136 +156,59 @@ def model(detector, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def signal_of_two():
-    """Two odd beats, far apart, and the one in the middle of the record."""
-    return pulses(5000, odd=(ODD, 45))
-
-
-def run(model, lines, state=None, block=64, **options):
-    written = []
-    watch(model, lines, written.append, state, block, **options)
-    return [json.loads(line) for line in "".join(written).splitlines()]
-
-
-def events_of(messages):
-    """Without the wall clock."""
-    return [{k: v for k, v in m.items() if k not in DROPPED} for m in messages if "event" in m]
+def beats():
+    return pulses(5000, odd=(20, 45)).astype("float32")
 
 
 def lines_of(x):
-    return [f"{v!r}\n" for v in x.astype("float32").tolist()]
-
-
-def test_each_alarm_is_one_event(model, detector, signal_of_two):
-    messages = run(model, lines_of(signal_of_two), block=4096)
-    events = events_of(messages)
-    assert [(e["event"], e["id"]) for e in events] == [
-        ("start", 1), ("end", 1), ("start", 2), ("end", 2),
-    ]  # fmt: skip
-    score = detector.score(signal_of_two.astype("float32")).causal
-    for begun, ended in (events[:2], events[2:]):
-        first, last = ended["start"], ended["end"]
-        assert begun["start"] == first == begun["peak"] and begun["end"] is None
-        assert score[first] >= 4.0 > score[first - 1]
-        assert ended["peak"] == first + int(score[first:last].argmax())
-        assert ended["highest"] == score[ended["peak"]]
-        assert ended["lead"] == "lead0" and ended["threshold"] == 4.0
-    # An event stands after the sample that shows it, and not before.
-    place = messages.index(next(m for m in messages if m.get("event") == "start"))
-    assert messages[place - 1]["sample"] == events[0]["start"]
-
-
-def test_alarms_only_writes_no_samples(model, signal_of_two):
-    lines = lines_of(signal_of_two)
-    lines.insert(40, "no number\n")
-    messages = run(model, lines, alarms_only=True)
-    assert not any("sample" in m for m in messages)
-    assert events_of(messages) == events_of(run(model, lines))
-    assert {"line": 41} == {k: m[k] for m in messages if "error" in m for k in ("line",)}
-
-
-def test_a_longer_calm_joins_them_and_a_shorter_one_does_not(model, signal_of_two):
-    lines = lines_of(signal_of_two)
-    assert len(events_of(run(model, lines, calm="3000", alarms_only=True))) == 2
-    short = events_of(run(model, lines, calm="1", alarms_only=True))
-    assert len(short) >= 4
-    with pytest.raises(BadInput, match="calm: 10s needs the rate"):
-        run(model, lines, calm="10s")
-
-
-def test_an_alarm_that_the_end_cuts_is_ended(model, signal_of_two, tmp_path):
-    lines = lines_of(signal_of_two[: ODD * 90 + 90])
-    last = events_of(run(model, lines))[-1]
-    assert last["event"] == "end" and last["cut"] and last["end"] <= len(lines)
-    # With a state it may go on.
-    assert events_of(run(model, lines, tmp_path / "state"))[-1]["event"] == "start"
-
-
-def test_times_are_those_of_the_line(model, signal_of_two):
-    lines = ["time,other,lead0\n"]
-    lines += [f"day {i},x,{v!r}\n" for i, v in enumerate(signal_of_two.astype("float32").tolist())]
-    messages = run(model, lines)
-    assert events_of(messages) != [] and messages[1]["time"] == "day 0"
-    for event in events_of(messages):
-        assert event["start_time"] == f"day {event['start']}"
-        assert event["peak_time"] == f"day {event['peak']}"
-        if event["event"] == "end":
-            assert event["end_time"] == f"day {event['end']}"
-    scores = [m["score"] for m in messages if "sample" in m]
-    plain = [m["score"] for m in run(model, lines_of(signal_of_two)) if "sample" in m]
-    assert scores == plain
-
-
-@pytest.mark.parametrize("stop", [300, ODD * 90 + 90, ODD * 90 + 300, 4800])
-def test_started_again_events_go_on_as_if_it_never_stopped(model, signal_of_two, tmp_path, stop):
-    lines = ["time,lead0\n"]
-    lines += [f"day {i},{v!r}\n" for i, v in enumerate(signal_of_two.astype("float32").tolist())]
-    lines.insert(50, "no number\n")
-    unbroken = run(model, lines, tmp_path / "whole", alarms_only=True)
-    first = run(model, lines[:stop], tmp_path / "state", alarms_only=True)
-    # The header and the bad line are lines, and no samples.
-    ack = [m for m in first if "ack" in m][-1]
-    assert ack == {"ack": stop - 2, "lines": stop}
-    # Without the header, which the state knows.
-    again = run(model, lines[stop:], tmp_path / "state", alarms_only=True)
-    assert again[0] == ack
-    assert events_of(first) + events_of(again) == events_of(unbroken)
-
-
-def test_a_state_of_the_first_version_is_read(model, detector, tmp_path):
-    x = pulses(600).astype("float32")
-    stream = detector.stream(64)
-    stream.push(x[None, :300, None])
-    mark = json.loads(json.dumps(np.load(saved(detector, tmp_path))["mark"].item()))
-    held = {f"state:{k}": np.asarray(v) for k, v in stream.state.items()}
-    np.savez(tmp_path / "old.npz", done=np.asarray(300), mark=np.asarray(mark), **held)
-    messages = run(model, lines_of(x)[300:], tmp_path / "old.npz")
-    assert messages[0] == {"ack": 300}
-    whole = {m["sample"]: m["score"] for m in run(model, lines_of(x)) if "sample" in m}
-    assert all(whole[m["sample"]] == m["score"] for m in messages if "sample" in m)
-
-
-def saved(detector, folder):
-    from lamina_detect import Watch
-
-    Watch(detector, 64).save(folder / "new.npz")
-    return folder / "new.npz"
-
-
-def test_another_rate_needs_a_model_that_knows_its_tail(model):
-    with pytest.raises(BadInput, match="false_alarms: the model does not know"):
-        run(model, [], false_alarms="0.001")
-
-
-def test_notes_say_what_people_should_know(model):
-    notes = []
-    run(model, ["value\n", "1\n", "no number\n"], note=notes.append)
-    assert "value are taken in this order" in notes[0]
-    assert notes[-1] == "1 of 3 lines were no samples, and were skipped"
+    return [f"{v!r}\n" for v in x.tolist()]
 
 
 @pytest.mark.slow
-def test_the_command_serves_runs_and_posts(model, signal_of_two, tmp_path):
+def test_the_alarms_of_a_model_are_at_the_odd_beats(model, detector, beats):
+    written, notes = [], []
+    watch(model, ["beat\n", *lines_of(beats)], written.append, alarms_only=True, note=notes.append)
+    events = [json.loads(line) for line in "".join(written).splitlines() if "event" in line]
+    ended = [e for e in events if e["event"] == "end"]
+    score = detector.score(beats).causal
+    assert [e["start"] // 90 in (20, 21, 45, 46) for e in ended] == [True] * len(ended)
+    assert {e["start"] // 90 // 20 for e in ended} == {1, 2}
+    for event in ended:
+        assert score[event["start"]] >= THRESHOLD > score[event["start"] - 1]
+        assert event["peak"] == event["start"] + score[event["start"] : event["end"]].argmax()
+        assert event["highest"] == score[event["peak"]]
+    assert "beat are taken in this order" in notes[0]
+
+
+@pytest.mark.slow
+def test_a_state_of_the_first_version_is_read(model, detector, beats, tmp_path):
+    from lamina_detect import Watch
+
+    watched = Watch(detector)
+    watched.push(beats[:300, None])
+    watched.save(tmp_path / "new.npz")
+    with np.load(tmp_path / "new.npz") as held:
+        np.savez(tmp_path / "old.npz", **{k: held[k] for k in held if k != "session"})
+    written = []
+    watch(model, lines_of(beats)[300:600], written.append, tmp_path / "old.npz")
+    messages = [json.loads(line) for line in "".join(written).splitlines()]
+    assert messages[0] == {"ack": 300}
+    score = detector.score(beats).causal
+    assert all(m["score"] == score[m["sample"]] for m in messages if "sample" in m)
+
+
+@pytest.mark.slow
+def test_options_that_the_model_cannot_follow_are_refused(model):
+    for options, reason in (
+        ({"false_alarms": "0.001"}, "false_alarms: the model does not know"),
+        ({"calm": "10s"}, "calm: 10s needs the rate"),
+    ):
+        with pytest.raises(BadInput, match=reason):
+            watch(model, [], print, **options)
+
+
+@pytest.mark.slow
+def test_the_command_serves_runs_and_posts(model, beats, tmp_path):
     httpx = pytest.importorskip("httpx")
     program = tmp_path / "told.py"
     program.write_text("import sys; open(sys.argv[1], 'a').write(sys.stdin.read())")
@@ -176,13 +223,13 @@ def test_the_command_serves_runs_and_posts(model, signal_of_two, tmp_path):
         got = []
         reader = threading.Thread(target=read_events, args=(httpx, url, got))
         reader.start()
-        out, _ = process.communicate("".join(lines_of(signal_of_two)))
+        out, _ = process.communicate("".join(lines_of(beats)))
         reader.join(60)
     events = [json.loads(line) for line in out.splitlines() if "event" in line]
-    assert process.returncode == 0 and len(events) == 4
+    assert process.returncode == 0 and events
     assert [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()] == events
     assert [m for kind, m in got if kind == "alarm"] == events
-    assert sum(len(m["score"]) for kind, m in got if kind == "samples") == len(signal_of_two)
+    assert sum(len(m["score"]) for kind, m in got if kind == "samples") == len(beats)
 
 
 def read_events(httpx, url, got):

@@ -50,24 +50,48 @@ def product(rows: Array, matrix: Array) -> Array:
     return ops.matmul(rows, matrix)
 
 
-def fourier_transform(real: Array, imaginary: Array, inverse: bool) -> tuple[Array, Array]:
-    """The Fourier transform over the last two axes, in its own precision; the inverse by 1/n."""
+def as_complex(real: Array, imaginary: Array) -> Array:
+    """The backend's own complex numbers: one pass over memory where pairs of reals take four."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
 
-        # Keras' own computes float64 in float32 on JAX.
-        z = jax.lax.complex(real, imaginary)
-        y = jax.numpy.fft.ifft2(z) if inverse else jax.numpy.fft.fft2(z)
-        return y.real, y.imag
+        return jax.lax.complex(real, imaginary)
     if backend == "torch":
         import torch
 
-        z = torch.complex(real, imaginary)
-        y = torch.fft.ifft2(z) if inverse else torch.fft.fft2(z)
-        return y.real, y.imag
-    transform: Array = ops.ifft2 if inverse else ops.fft2
-    return transform((real, imaginary))
+        return torch.complex(real, imaginary)
+    import tensorflow as tf
+
+    return tf.complex(real, imaginary)
+
+
+def complex_parts(z: Array) -> tuple[Array, Array]:
+    """The real and the imaginary part of what `as_complex` gives."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.math.real(z), tf.math.imag(z)
+    return z.real, z.imag
+
+
+def fourier_transform(z: Array, inverse: bool) -> Array:
+    """The Fourier transform of complex numbers over the last two axes; the inverse by 1/n.
+
+    Keras' own computes float64 in float32 on JAX.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.numpy.fft.ifft2(z) if inverse else jax.numpy.fft.fft2(z)
+    if backend == "torch":
+        import torch
+
+        return torch.fft.ifft2(z) if inverse else torch.fft.fft2(z)
+    import tensorflow as tf
+
+    return tf.signal.ifft2d(z) if inverse else tf.signal.fft2d(z)
 
 
 def floor(x: Array) -> Array:
@@ -213,6 +237,38 @@ def xla_compiled(core: Callable[..., Array]) -> Callable[..., Array]:
         size = tf.reduce_min(tf.where(sizes >= count, sizes, _SIZES[-1]))
         padding = [[0, tf.maximum(size - count, 0)], *[[0, 0]] * (len(x.shape) - 1)]
         return compiled[kind](tf.pad(x, padding), *others)[:count]
+
+    return run
+
+
+def xla_graph(core: Callable[..., Array]) -> Callable[..., Array]:
+    """`core(*args)` compiled by XLA inside any TensorFlow graph, so that a chain of many operations
+    on the same elements becomes one pass. XLA compiles again for each shape.
+
+    What is not a tensor is compiled in, and must be hashable. It has no gradient of its own: give
+    one by `ops.custom_gradient`. On JAX it is compiled too, see `jit_compiled`; on PyTorch and in
+    exports it runs as it is.
+    """
+    compiled = {}
+    plain = jit_compiled(core)
+
+    @functools.wraps(core)
+    def run(*args: Any) -> Array:
+        if keras.backend.backend() != "tensorflow" or is_exporting():
+            return plain(*args)
+        import tensorflow as tf
+
+        tensors = [x for x in args if tf.is_tensor(x)]
+        # One for each kind of arguments: TensorFlow warns where one function is often traced again.
+        kind = tuple(_kind(x) for x in args)
+        if kind not in compiled:
+
+            def on_tensors(*given: Array) -> Array:
+                left = iter(given)
+                return core(*(next(left) if tf.is_tensor(x) else x for x in args))
+
+            compiled[kind] = tf.function(on_tensors, jit_compile=True, autograph=False)
+        return compiled[kind](*tensors)
 
     return run
 

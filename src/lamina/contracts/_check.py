@@ -1,8 +1,6 @@
 """`check`: every contract held against one layer."""
 
-import inspect
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -10,10 +8,10 @@ import numpy as np
 
 from lamina._common import Array, Tree, received
 from lamina.contracts._contract import Contract
+from lamina.contracts._examine import examine, report
 from lamina.contracts._report import Report
-from lamina.contracts._result import Result
 from lamina.contracts._traits import Traits
-from lamina.contracts.harness import Case, LayerFailed, guess, one_line, resolve, sandbox, smallest
+from lamina.contracts.harness import Case, guess, resolve, sandbox
 from lamina.contracts.probes import CONTRACTS
 
 # Which contracts apply to a target: a cell is a layer too.
@@ -73,8 +71,21 @@ def open_case(
     inputs: Tree | None = None,
     kwargs: Mapping[str, Any] | None = None,
     traits: Mapping[str, Any] | Traits | None = None,
+    options: Mapping[str, Any] | None = None,
+    watch: Callable[[str | None], None] | None = None,
+    avoid: Iterable[str] = (),
 ) -> Case:
     """The target constructed, built and called once.
+
+    Args:
+        target: As in `check`, and so are the next three.
+        inputs: A sample.
+        kwargs: Constructor arguments of a class.
+        traits: What the author declares.
+        options: Arguments of every call that are no tensors.
+        watch: Told `"inference"` or `"training"` before each call, and None after it.
+        avoid: Modes in which the layer has killed its process: contracts that need one are
+            skipped.
 
     Raises:
         CheckError: if that cannot be done; the message says which of the three.
@@ -85,8 +96,11 @@ def open_case(
     provisional = False
     if inputs is None:
         inputs, provisional = guess(found, declared)
-    case = Case(found, keras.tree.map_structure(_own_array, inputs), declared, provisional)
+    own = keras.tree.map_structure(_own_array, inputs)
+    case = Case(found, own, declared, provisional, options)
+    case.watch = watch
     case.try_out()
+    case.avoid = frozenset(avoid)
     return case
 
 
@@ -122,70 +136,3 @@ def select(contracts: str | Iterable[str] | None = None, kind: str = "layer") ->
 
 def _matches(contract: Contract, name: str) -> bool:
     return contract.id == name or (name.endswith("*") and contract.id.startswith(name[:-1]))
-
-
-def report(case: Case, results: list[Result]) -> Report:
-    """The results on one case, as a report."""
-    backend = keras.backend.backend()
-    return Report(case.target.name, backend, case.shapes, case.provisional, results)
-
-
-def examine(contract: Contract, case: Case, expected: str | None = None) -> Result:
-    """One contract's result; the dtype policy is restored after it.
-
-    Args:
-        contract: One that applies to the case's kind of target.
-        case: From `open_case`, inside a `sandbox()`.
-        expected: Why a break is known; one that does not come is then a failure.
-    """
-    policy = keras.config.dtype_policy()
-    start = time.perf_counter()
-    result = _answer(contract, case)
-    if result.status == "broken":
-        seconds = time.perf_counter() - start
-        result = smallest(case, result, lambda smaller: _answer(contract, smaller), seconds)
-    keras.config.set_dtype_policy(policy)
-    result.contract, result.provisional = contract.id, case.provisional
-    result.seconds = time.perf_counter() - start
-    if expected is not None and result.status == "broken":
-        result.status, result.message = "expected", f"{expected} ({result.message})"
-    elif expected is not None and result.status == "passed":
-        result.status = "unexpected_pass"
-        result.message = f"expected to break ({expected}), but it holds: take the entry out"
-    return result
-
-
-def _answer(contract: Contract, case: Case) -> Result:
-    """The contract's answer, traits and failures of the layer's own code taken into account."""
-    if contract.needs and contract.needs not in case.traits:
-        return Result(contract.id, "skipped", f"the trait `{contract.needs}` is not declared")
-    try:
-        result = contract.ask(case) or Result(contract.id, "passed")
-    except LayerFailed as failure:
-        result = Result(
-            contract.id,
-            "broken",
-            str(failure),
-            inspect.getdoc(contract.ask) or "",
-            "make this work, or see the layer's own message",
-            {"inputs": case.shapes},
-        )
-    except Exception as error:
-        return Result(contract.id, "error", f"the check itself failed: {one_line(error)}")
-    if result.status == "broken":
-        _explain(contract, case, result)
-    return result
-
-
-def _explain(contract: Contract, case: Case, result: Result) -> None:
-    """Names the trait that would excuse a break; a break of advice stays advice."""
-    trait = result.trait or contract.excused_by
-    if trait and trait not in case.traits:
-        result.trait = trait
-        result.hint = (
-            f"{result.hint + '; or ' if result.hint else ''}by design? declare the "
-            f"trait `{trait}`: declare it or fix it"
-        )
-    if contract.advice:
-        result.status = "advice"
-    result.example.setdefault("inputs", case.shapes)

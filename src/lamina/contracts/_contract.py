@@ -58,10 +58,18 @@ def contract(id: str, **marks: Any) -> Callable[[Callable[[Case], Answer]], Cont
 
 
 def broken(
-    message: str, means: str = "", repair: str = "", trait: str | None = None, **example: Any
+    message: str,
+    means: str = "",
+    repair: str = "",
+    trait: str | None = None,
+    declare: Any = None,
+    **example: Any,
 ) -> Result:
-    """A break: what happened, what it means, how to repair it, and the counter-example."""
-    return Result("", "broken", message, means, repair, example, trait)
+    """A break: what happened, what it means, how to repair it, and the counter-example.
+
+    `declare` is the value of the excusing trait that would make the break one by design.
+    """
+    return Result("", "broken", message, means, repair, example, trait, declare=declare)
 
 
 def skipped(why: str) -> Result:

@@ -1,9 +1,10 @@
 """Everything that a check found about one layer, grouped by cause, as data and as text."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lamina.contracts._result import FAILING, Result
+from lamina.contracts.harness import Target
 from lamina.contracts.probes import CONTRACTS
 
 
@@ -30,6 +31,7 @@ class Report:
         inputs: The inputs' shapes and dtypes, in words.
         provisional: The inputs were guessed.
         results: One `Result` a contract.
+        subject: What was checked; for `reproduce`.
     """
 
     target: str
@@ -37,6 +39,7 @@ class Report:
     inputs: str
     provisional: bool
     results: list[Result]
+    subject: Target | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, contract: str) -> Result:
         return next(r for r in self.results if r.contract == contract)
@@ -57,7 +60,9 @@ class Report:
         broken = {r.contract: r for r in self.results if r.status == "broken"}
 
         def root_of(contract: str) -> str:
-            above = [c for c in CONTRACTS[contract].follows if c in broken]
+            follows = broken[contract].follows
+            above = CONTRACTS[contract].follows if follows is None else follows
+            above = [c for c in above if c in broken]
             return root_of(min(above, key=_rank)) if above else contract
 
         groups: dict[str, list[Result]] = {}

@@ -28,6 +28,10 @@ class Result:
         hint: How to repair it.
         example: The smallest counter-example found: shapes, place, both values.
         trait: The trait that would excuse it, where there is one: declare it or fix it.
+        declare: The trait's value that does.
+        where: The last line of the layer's own code in the traceback of what it raised.
+        follows: The broken contracts of which this break is a consequence; None: not looked into.
+        sample: The smallest sample that shows it, for `Report.reproduce`.
         provisional: The inputs were guessed.
         seconds: Time taken.
     """
@@ -39,5 +43,9 @@ class Result:
     hint: str = ""
     example: dict[str, Any] = field(default_factory=dict)
     trait: str | None = None
+    declare: Any = None
+    where: str = ""
+    follows: list[str] | None = None
+    sample: Any = None
     provisional: bool = False
     seconds: float = 0.0

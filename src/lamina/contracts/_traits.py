@@ -8,6 +8,7 @@ from lamina._common import received
 
 MASKS = ("create", "propagate", "consume", "resample")
 WHEN = ("train", "always")
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ class Traits:
             a tuple: one an output, None for the policy's.
         python_state: Names of attributes that a call may change; True for any.
         jit: False: cannot be compiled.
+        unused_inputs: Names or indices of inputs that move nothing, by design.
+        inert_arguments: Names of constructor arguments that move nothing, by design.
+        integers: `"wrap"`: integers below 32 bits overflow as those of C do, by design.
+        draws: `"batch"`: one random draw for the whole batch, by design.
+        backends: Names of the backends that it is written for.
+        max_length: The most steps, on its variable axes, that it takes.
+        unordered_axes: Axes of its outputs along which the order is left open.
     """
 
     mask: str | None = None
@@ -59,6 +67,13 @@ class Traits:
     output_dtype: Any = None
     python_state: Any = ()
     jit: bool = True
+    unused_inputs: tuple[str | int, ...] = ()
+    inert_arguments: tuple[str, ...] = ()
+    integers: str | None = None
+    draws: str | None = None
+    backends: tuple[str, ...] = ()
+    max_length: int | None = None
+    unordered_axes: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, declared: "Mapping[str, Any] | Traits | None") -> "Traits":
@@ -89,8 +104,16 @@ def _checked(key: str, value: Any) -> Any:
     if key in ("stochastic", "stateful", "batch_coupled"):
         value = {False: None, True: "always"}.get(value, value)
         return _one_of(key, value, (None, *WHEN))
-    if key in ("variable_axes", "equivariant_axes"):
+    if key in ("variable_axes", "equivariant_axes", "unordered_axes"):
         return _axes(key, value)
+    if key in ("integers", "draws"):
+        return _one_of(key, value, (None, {"integers": "wrap", "draws": "batch"}[key]))
+    if key in ("unused_inputs", "inert_arguments"):
+        return (value,) if isinstance(value, str | int) else tuple(value or ())
+    if key == "backends":
+        return tuple(_one_of(key, b, BACKENDS) for b in _several(value))
+    if key == "max_length":
+        return _max_length(value)
     if key in ("causal", "streaming", "fixed_batch", "differentiable", "surrogate_gradient", "jit"):
         return bool(value)
     if key == "int_range":
@@ -106,6 +129,19 @@ def _one_of(key, value, choices):
     if value not in choices:
         wanted = ", ".join(repr(c) for c in choices)
         raise ValueError(f"trait `{key}` must be one of {wanted}. {received(key, value)}")
+    return value
+
+
+def _several(value):
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _max_length(value):
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ValueError(
+            "trait `max_length` must be a number of steps, at least 1. "
+            f"{received('max_length', value)}"
+        )
     return value
 
 

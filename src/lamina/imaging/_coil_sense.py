@@ -5,10 +5,21 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from lamina._common import Array, Shape, received, register, to_numpy
+from lamina._common import Array, Shape, is_exporting, received, register, to_numpy
+from lamina._common._fast import complex_parts
 from lamina._common._table import add_table, check_loaded, table_config
 from lamina.imaging._checks import complex_images, listed, same_size
-from lamina.imaging._complex import Pair, conjugate, fourier, join, multiply, split
+from lamina.imaging._complex import (
+    Pair,
+    conjugate,
+    fourier,
+    fourier_weighted,
+    join,
+    multiply,
+    native,
+    pair,
+    split,
+)
 from lamina.imaging._operator import MeasurementOperator
 
 _MEASURES = ("image", "coils", "mask")
@@ -86,6 +97,16 @@ class CoilSense(MeasurementOperator):
         at_coils = fourier(_masked(split(measured), mask), inverse=True)
         parts = multiply(conjugate(split(coils)), at_coils)
         return join(tuple(ops.sum(part, axis=1) for part in parts))
+
+    def apply_normal(self, inputs: Any) -> Array:
+        if is_exporting():
+            return super().apply_normal(inputs)
+        image, coils, mask = self._taken(inputs, _MEASURES)
+        maps = native(split(coils))
+        wide = complex_parts(maps)[0].dtype
+        weights = None if mask is None else ops.square(ops.cast(mask, wide))
+        at_coils = fourier_weighted(native(split(image))[:, None] * maps, weights)
+        return join(pair(ops.sum(ops.conj(maps) * at_coils, axis=1), self.compute_dtype))
 
     def _taken(self, inputs: Any, names: tuple[str, ...]) -> tuple[Array, Array, Array | None]:
         """The inputs and the mask, which broadcasts over the coils."""

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, is_exporting, received
-from lamina._common._fast import fourier_transform, product
+from lamina._common._fast import as_complex, complex_parts, fourier_transform, product
 
 Pair: TypeAlias = Sequence[Array]
 
@@ -47,21 +47,56 @@ def fourier(z: Pair, inverse: bool = False, centred: bool = True) -> Pair:
         # No runtime beside TensorFlow's own has a Fourier transform of two axes; all have products.
         return _by_matrices(z, inverse, centred)
     dtype = keras.backend.standardize_dtype(z[0].dtype)
-    # No backend has a Fourier transform in half precision.
-    wide = "float32" if dtype in ("float16", "bfloat16") else dtype
-    z = tuple(ops.cast(part, wide) for part in z)
-    height, width = ops.shape(z[0])[-2:]
+    z = native(z)
+    sizes: Array = ops.shape(z)[-2:]
+    height, width = sizes
     if centred:
-        z = _rolled(z, -(height // 2), -(width // 2))
-    z = fourier_transform(z[0], z[1], inverse)
-    root: Array = ops.sqrt(ops.cast(height * width, z[0].dtype))
-    z = tuple(ops.cast(part * root if inverse else part / root, dtype) for part in z)
-    return _rolled(z, height // 2, width // 2) if centred else z
+        z = _to_first(z)
+    real, imaginary = complex_parts(fourier_transform(z, inverse))
+    root: Array = ops.sqrt(ops.cast(height * width, real.dtype))
+    parts = (part * root if inverse else part / root for part in (real, imaginary))
+    z = as_complex(*parts)
+    return pair(_to_middle(z) if centred else z, dtype)
 
 
-def _rolled(z: Pair, rows: Array, columns: Array) -> Pair:
-    real, imaginary = (ops.roll(ops.roll(part, rows, -2), columns, -1) for part in z)
-    return real, imaginary
+def fourier_weighted(z: Array, weights: Array | None) -> Array:
+    """`F^H (weights F z)`, centred, for `native` numbers and real weights that broadcast.
+
+    Two of the four shifts of a transform and its inverse cancel, and so do their scales.
+    """
+    z = fourier_transform(_to_first(z), inverse=False)
+    if weights is not None:
+        weights = _to_first(weights)
+        z = z * as_complex(weights, ops.zeros_like(weights))
+    return _to_middle(fourier_transform(z, inverse=True))
+
+
+def native(z: Pair) -> Array:
+    """A pair as the backend's complex numbers, of single precision at least: no backend has a
+    Fourier transform in half precision.
+    """
+    dtype = keras.backend.standardize_dtype(z[0].dtype)
+    wide = "float32" if dtype in ("float16", "bfloat16") else dtype
+    real, imaginary = (ops.cast(part, wide) for part in z)
+    return as_complex(real, imaginary)
+
+
+def pair(z: Array, dtype: str) -> Pair:
+    """What `native` gives as a pair again."""
+    real, imaginary = complex_parts(z)
+    return ops.cast(real, dtype), ops.cast(imaginary, dtype)
+
+
+def _to_first(z: Array) -> Array:
+    """`ifftshift` over the last two axes: from the middle to index 0."""
+    sizes: Array = ops.shape(z)[-2:]
+    return ops.roll(ops.roll(z, -(sizes[0] // 2), -2), -(sizes[1] // 2), -1)
+
+
+def _to_middle(z: Array) -> Array:
+    """`fftshift` over the last two axes."""
+    sizes: Array = ops.shape(z)[-2:]
+    return ops.roll(ops.roll(z, sizes[0] // 2, -2), sizes[1] // 2, -1)
 
 
 def _by_matrices(z: Pair, inverse: bool, centred: bool) -> Pair:

@@ -10,6 +10,7 @@ from keras import ops
 from lamina._common import Array, Shape, number, positive_integer, received, register
 from lamina._common._linear_solve import linear_solve
 from lamina.imaging._conjugate_gradients import conjugate_gradients
+from lamina.imaging._operator import MeasurementOperator
 
 
 @register
@@ -97,7 +98,7 @@ class DataConsistency(keras.layers.Layer):
             for place, value in zip(floating, parameters[1 + len(variables) :], strict=True):
                 beside[place] = value
             with _values(variables, values):
-                return self._back(self.operator(_with_image(x, beside)), beside) + weight * x
+                return self._normal(x, beside) + weight * x
 
         b = self._back(measured, others) + weight * estimate
         return linear_solve(
@@ -106,6 +107,19 @@ class DataConsistency(keras.layers.Layer):
 
     def _back(self, measured: Array, others: list[Array]) -> Array:
         return self.operator.adjoint(_with_image(measured, others))
+
+    def _normal(self, image: Array, others: list[Array]) -> Array:
+        """A^H A of an image."""
+        if not isinstance(self.operator, MeasurementOperator):
+            return self._back(self.operator(_with_image(image, others)), others)
+        dtype = self.operator.compute_dtype
+        cast = [
+            ops.cast(x, dtype) if keras.backend.is_float_dtype(x.dtype) else x
+            for x in (image, *others)
+        ]
+        return ops.cast(
+            self.operator.apply_normal(_with_image(cast[0], cast[1:])), self.compute_dtype
+        )
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         return tuple(_several(input_shape, self)[0])

@@ -9,7 +9,7 @@ from keras import ops
 from lamina._common import Array, Shape, choice, positive_integer, received, register
 from lamina._common._fast import product
 from lamina.imaging._checks import known_sizes, real_images
-from lamina.imaging._parallel_beam import backproject, checked_angles
+from lamina.imaging._parallel_beam import checked_angles, interpolating_backprojection
 from lamina.imaging._radon import CENTRES, geometry_of
 
 FILTERS = ("ramp", "shepp-logan", "cosine", "hamming", "hann", None)
@@ -76,7 +76,8 @@ class FilteredBackprojection(keras.layers.Layer):
                 f"views, one for each angle. {received('inputs.shape', shape)}"
             )
         dtype = self.compute_dtype
-        self._geometry = geometry_of(self.angles, bins, self.size, self.centre, dtype)
+        geometry = geometry_of(self.angles, bins, self.size, self.centre, dtype)
+        self._backproject = interpolating_backprojection(geometry)
         self.response = None
         if self.filter is not None:
             # A weight, so that XLA does not fold it as a constant.
@@ -96,7 +97,7 @@ class FilteredBackprojection(keras.layers.Layer):
         if self.response is not None:
             y = product(y, ops.cast(self.response, self.compute_dtype))
         y = ops.reshape(ops.transpose(y, (2, 3, 0, 1)), (views, bins, batch * channels))
-        x = backproject(self._geometry, y, matched=False)
+        x = self._backproject(y)
         x = ops.reshape(x, (self.size, self.size, batch, channels))
         scale: Array = ops.convert_to_tensor(np.pi / (2 * len(self.angles)), self.compute_dtype)
         return ops.transpose(x, (2, 0, 1, 3)) * scale

@@ -17,6 +17,12 @@ class MeasurementOperator(keras.layers.Layer):
     or the measurement (coil maps, masks, coordinates) comes after it in a list.
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Another `call` or adjoint makes an inherited shortcut for both together wrong.
+        if {"call", "apply_adjoint"} & set(vars(cls)) and "apply_normal" not in vars(cls):
+            cls.apply_normal = MeasurementOperator.apply_normal
+
     @property
     def adjoint(self) -> "Adjoint":
         """The adjoint as a layer that shares this layer's tables; there once this one is built."""
@@ -39,6 +45,12 @@ class MeasurementOperator(keras.layers.Layer):
     def apply_adjoint(self, inputs: Any) -> Array:
         """The adjoint of `call` on measurements."""
         raise NotImplementedError(f"{type(self).__name__} must give `apply_adjoint`")
+
+    def apply_normal(self, inputs: Any) -> Array:
+        """A^H A x, for what `call` takes; a subclass may give a faster way."""
+        several = isinstance(inputs, list | tuple)
+        measured = self.call(inputs)
+        return self.apply_adjoint([measured, *inputs[1:]] if several else measured)
 
     def adjoint_shape(self, input_shape: Any) -> Any:
         """The shape of an image from that of what `apply_adjoint` takes."""

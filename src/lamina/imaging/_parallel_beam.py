@@ -20,7 +20,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, received
-from lamina._common._fast import floor, take_rows
+from lamina._common._fast import floor, segment_sum, take_rows, xla_graph
 
 Projection = Callable[[Array], Array]
 
@@ -60,64 +60,72 @@ class Geometry:
 
 def matched_pair(geometry: Geometry) -> tuple[Projection, Projection]:
     """`(project, backproject)`: images `(size, size, columns)` to sinograms `(angles, bins,
-    columns)` and back, each the other's gradient: differentiable any number of times.
+    columns)` and back.
     """
+    return _adjoint_pair(lambda x: project(geometry, x), lambda y: backproject(geometry, y))
+
+
+def interpolating_backprojection(geometry: Geometry) -> Projection:
+    """`backproject(matched=False)` with its gradient."""
+    return _adjoint_pair(lambda y: backproject(geometry, y, False), lambda x: spread(geometry, x))[
+        0
+    ]
+
+
+def _adjoint_pair(there: Projection, back: Projection) -> tuple[Projection, Projection]:
+    """Two linear functions, each the other's gradient: differentiable any number of times."""
 
     @ops.custom_gradient
     def forward(x: Array) -> tuple[Array, Callable]:
         def grad(*args: Array, upstream: Array | None = None) -> Array:
             return adjoint(args[0] if upstream is None else upstream)
 
-        return project(geometry, x), grad
+        return there(ops.stop_gradient(x)), grad  # else TensorFlow's tape looks inside
 
     @ops.custom_gradient
     def adjoint(y: Array) -> tuple[Array, Callable]:
         def grad(*args: Array, upstream: Array | None = None) -> Array:
             return forward(args[0] if upstream is None else upstream)
 
-        return backproject(geometry, y), grad
+        return back(ops.stop_gradient(y)), grad
 
     return forward, adjoint
 
 
+@xla_graph
 def project(geometry: Geometry, x: Array) -> Array:
     """Line integrals of an image `(size, size, columns)` along all rays."""
-    columns = ops.shape(x)[2]
-    pixels = geometry.size**2
-    by_rows = ops.reshape(x, (pixels, columns))
-    by_columns = ops.reshape(ops.transpose(x, (1, 0, 2)), (pixels, columns))
+    size, columns = geometry.size, ops.shape(x)[2]
+    # Zeros beside the image: a ray that misses it needs no case of its own.
+    by_rows = ops.pad(x, ((0, 0), _BESIDE, (0, 0)))
+    by_columns = ops.pad(ops.transpose(x, (1, 0, 2)), ((0, 0), _BESIDE, (0, 0)))
+    both = ops.concatenate([by_rows, by_columns], axis=0)
+    both = ops.reshape(both, (2 * size * (size + 3), columns))
 
     def view(direction: tuple[Array, Array]) -> Array:
-        return _project_view(geometry, *direction, by_rows, by_columns)
+        return _project_view(geometry, *direction, both)
 
     # One view at a time: memory does not grow with their number. (`ops.scan` would ask TensorFlow
     # for outputs in the shape of its state.)
     return ops.map(view, geometry.directions())
 
 
-def _project_view(geometry: Geometry, c: Array, s: Array, rows: Array, columns: Array) -> Array:
+def _project_view(geometry: Geometry, c: Array, s: Array, both: Array) -> Array:
     along_rows = ops.abs(c) >= ops.abs(s)
-    x = ops.where(along_rows, rows, columns)
     large, small = ops.where(along_rows, c, s), ops.where(along_rows, s, c)
     k = geometry.positions(geometry.bins, geometry.bin_centre)[:, None]
     j = geometry.positions(geometry.size, geometry.pixel_centre)[None, :]
+    # The hat in units of the driving axis is linear interpolation between two pixels.
     place = (k - j * small) / large + _constant(geometry.pixel_centre, geometry)
-    first = floor(place)
-    start = ops.arange(geometry.size, dtype="int32") * geometry.size
-    total = None
-    for offset in (0, 1):
-        i = first + _constant(offset, geometry)
-        # The hat in units of the driving axis: (k - i c - j s) / m is place - i up to the sign.
-        weight = _hat(place - i, geometry) / ops.abs(large)
-        index = ops.cast(i, "int32")
-        inside = ops.logical_and(index >= 0, index < geometry.size)
-        weight = ops.where(inside, weight, ops.zeros_like(weight))
-        index = start + ops.clip(index, 0, geometry.size - 1)
-        part = ops.sum(weight[..., None] * take_rows(x, index), axis=1)
-        total = part if total is None else total + part
-    return total
+    first, share = _between(place, geometry.size)
+    lines = np.arange(geometry.size, dtype="int32") * (geometry.size + 3)
+    start = ops.convert_to_tensor(np.stack([lines + lines.size * (lines.size + 3), lines]))
+    index = first + start[ops.cast(along_rows, "int32")]
+    low, high = take_rows(both, index), take_rows(both[1:], index)
+    return ops.sum(low + share[..., None] * (high - low), axis=1) / ops.abs(large)
 
 
+@xla_graph
 def backproject(geometry: Geometry, y: Array, matched: bool = True) -> Array:
     """The adjoint of `project`: a sinogram `(angles, bins, columns)` back along the rays.
 
@@ -125,34 +133,56 @@ def backproject(geometry: Geometry, y: Array, matched: bool = True) -> Array:
     """
     c, s = geometry.directions()
     shape = (geometry.size, geometry.size, ops.shape(y)[2])
+    y = ops.pad(y, ((0, 0), _BESIDE, (0, 0)))
 
     def add(view: Array, total: Array) -> Array:
-        return total + _backproject_view(geometry, c[view], s[view], y[view], matched)
+        first, *weights = _rays(geometry, c[view], s[view], matched)
+        bins = y[view]  # not `y[view, 1:]`, which XLA gets wrong where `view` is a tensor
+        low, high = take_rows(bins, first), take_rows(bins[1:], first)
+        return total + weights[0] * low + weights[1] * high
 
     return ops.fori_loop(0, len(geometry.angles), add, ops.zeros(shape, geometry.dtype))
 
 
-def _backproject_view(geometry: Geometry, c: Array, s: Array, y: Array, matched: bool) -> Array:
+@xla_graph
+def spread(geometry: Geometry, x: Array) -> Array:
+    """The adjoint of `backproject(matched=False)`: each pixel is added to the two nearest bins."""
+    beside = sum(_BESIDE)
+
+    def view(direction: tuple[Array, Array]) -> Array:
+        first, *weights = _rays(geometry, *direction, matched=False)
+        parts = ops.concatenate([ops.reshape(w * x, (-1, ops.shape(x)[2])) for w in weights])
+        first = ops.reshape(first, (-1,))
+        found = segment_sum(parts, ops.concatenate([first, first + 1]), geometry.bins + beside)
+        return found[_BESIDE[0] : -_BESIDE[1]]
+
+    return ops.map(view, geometry.directions())
+
+
+def _rays(geometry: Geometry, c: Array, s: Array, matched: bool) -> tuple[Array, Array, Array]:
+    """For each pixel the first of the two rays of a view that meet it, and the weights of both."""
     place = geometry.positions(geometry.size, geometry.pixel_centre)
-    distance = place[None, :] * c + place[:, None] * s
-    along_rows = ops.abs(c) >= ops.abs(s)
-    width = ops.abs(ops.where(along_rows, c, s)) if matched else ops.ones_like(c)
-    distance = distance + _constant(geometry.bin_centre, geometry)
-    first = floor(distance)
-    total = None
-    for offset in (0, 1):
-        k = first + _constant(offset, geometry)
-        weight = _hat((k - distance) / width, geometry) / width
-        index = ops.cast(k, "int32")
-        inside = ops.logical_and(index >= 0, index < geometry.bins)
-        weight = ops.where(inside, weight, ops.zeros_like(weight))
-        part = weight[..., None] * take_rows(y, ops.clip(index, 0, geometry.bins - 1))
-        total = part if total is None else total + part
-    return total
+    rows = place[:, None] * s + _constant(geometry.bin_centre, geometry)
+    first, share = _between(rows + place[None, :] * c, geometry.bins)
+    share = share[..., None]
+    if not matched:
+        return first, 1 - share, share
+    # hat(u / m) / m on both sides, u being `share` and `1 - share`.
+    peak = 1 / ops.where(ops.abs(c) >= ops.abs(s), ops.abs(c), ops.abs(s))
+    slope = share * (peak * peak)
+    return first, ops.relu(peak - slope), ops.relu(peak - peak * peak + slope)
 
 
-def _hat(u: Array, geometry: Geometry) -> Array:
-    return ops.relu(_constant(1, geometry) - ops.abs(u))
+_BESIDE = (1, 2)  # zeros on both sides of a line, for places from -1 to its end
+
+
+def _between(place: Array, count: int) -> tuple[Array, Array]:
+    """For places on a line of `count`: the index of the value below in the line with zeros on both
+    sides, and how far the place is above it. Beyond the line there are zeros alone.
+    """
+    place = ops.clip(place, -1, count)
+    below = floor(place)
+    return ops.cast(below, "int32") + 1, place - below
 
 
 def _constant(value: float, geometry: Geometry) -> Array:

@@ -87,6 +87,9 @@ class Wavelet(MeasurementOperator):
     def apply_adjoint(self, inputs: Any) -> Any:
         return self._decomposed(inputs) if self.inverse else self._composed(inputs)
 
+    def apply_normal(self, inputs: Any) -> Any:
+        return self.apply_adjoint(self.call(inputs))  # a list of coefficients is one input
+
     def _pair(self) -> tuple[np.ndarray, np.ndarray]:
         """The two filters of the analysis that is run, or whose transpose is run."""
         bank = [np.asarray(taps) for taps in self.filters]

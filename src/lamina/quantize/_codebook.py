@@ -1,5 +1,6 @@
 """One trained table: its weights, and the layer that owns them."""
 
+import functools
 from typing import Any
 
 import keras
@@ -71,6 +72,10 @@ class Codebook(keras.layers.Layer):
             self.kernel = self.add_weight(
                 name="kernel", shape=(features, features), initializer="identity", autocast=False
             )
+        names = ("codebook", "shift", "kernel", "counts", "hits", "seen")
+        names = (*names, "number", "total", "waited")
+        found = {name: getattr(self, name, None) for name in names}
+        self._named = {name: weight for name, weight in found.items() if weight is not None}
         self.built = True
 
     def _first_rows(self, features: int) -> Any:
@@ -96,9 +101,7 @@ class Codebook(keras.layers.Layer):
 
     def state(self) -> State:
         """The values of the weights, by name."""
-        names = ("codebook", "shift", "kernel", "counts", "hits", "seen")
-        names = (*names, "number", "total", "waited")
-        return {name: getattr(self, name).value for name in names if hasattr(self, name)}
+        return {name: weight.value for name, weight in self._named.items()}
 
 
 class TrainingStep:
@@ -112,9 +115,9 @@ class TrainingStep:
         self.among: Any = rows
         self.now: Array = None
         self.seen: list[tuple[Array, Array, Array]] = []
-        self.draw = None
+        self.draw: Any = None
         if table.rules.drawing:
-            self.draw = self._uniform((looks * rows.total,))
+            self.draw = self._drawing(looks * rows.total)
 
     def look_up(self, vectors: Array, kinds: Array) -> tuple[Array, Array]:
         """As `Codebook.look_up`, of the table as the step found or started it."""
@@ -123,7 +126,7 @@ class TrainingStep:
         if self.now is None:
             state = self.table.state()
             if rules.starting and vectors.shape[0] != 0:
-                draw = self.draw[: self.among.total]
+                draw = self.draw if callable(self.draw) else self.draw[: self.among.total]
                 self.now = started(state, everything, all_kinds, draw, rules)
             else:
                 self.now = self.table.rows()
@@ -145,7 +148,13 @@ class TrainingStep:
         state, rules = self.table.state(), self.table.rules
         after = advanced(self.now, state, vectors, kinds, codes, self.draw, rules)
         for name, value in after.items():
-            getattr(self.table, name).assign(value)
+            self.table._named[name].assign(value)
+
+    def _drawing(self, count: Any) -> Any:
+        """Uniform numbers; where each operation runs at once, a function that draws them."""
+        if keras.backend.backend() == "torch":
+            return functools.cache(lambda: self._uniform((count,)))
+        return self._uniform((count,))
 
     def _noise(self) -> Array | None:
         """Gumbel's, for half a squared distance: argmax of the sum draws by a softmax."""

@@ -1,9 +1,9 @@
 """What the inputs of a quantizer get as their gradient, the output being exactly the row."""
 
 import keras
-from keras import ops
 
 from lamina._common import Array
+from lamina._common._direct import direct as ops
 from lamina.quantize._nearest import unit
 
 GRADIENTS = ("straight_through", "rotation")

@@ -1,10 +1,9 @@
 """One training step of a table, as functions of its state: no variable is read or written."""
 
-from typing import NamedTuple
-
-from keras import ops
+from typing import Any, NamedTuple
 
 from lamina._common import Array, State, branch
+from lamina._common._direct import direct as ops
 from lamina._common._fast import jit_compiled
 from lamina.quantize._kmeans import kmeans
 from lamina.quantize._nearest import distortion, nearest
@@ -45,7 +44,7 @@ def rows_of(state: State) -> Array:
 def kinds_of(vectors: Array, keep: Array | None) -> Array:
     """USED, LEFT_OUT or BROKEN for each vector."""
     finite = ops.isfinite(ops.sum(vectors, axis=-1))
-    kinds = ops.where(finite, USED, BROKEN)
+    kinds = 2 * ops.cast(finite, "int32") - 1
     return kinds if keep is None else ops.where(keep, kinds, LEFT_OUT)
 
 
@@ -63,17 +62,18 @@ def looked_up(
 
 
 @jit_compiled
-def started(state: State, vectors: Array, kinds: Array, draw: Array, rules: Rules) -> Array:
+def started(state: State, vectors: Array, kinds: Array, draw: Any, rules: Rules) -> Array:
     """The table, as the k-means start leaves it on the first batches."""
     table = rows_of(state)
     frozen = ops.stop_gradient(table)
 
     def start() -> Array:
         used = kinds == USED
-        return kmeans(frozen, state["counts"], vectors, used, draw, rules.metric, rules.decay)
+        drawn = draw() if callable(draw) else draw
+        return kmeans(frozen, state["counts"], vectors, used, drawn, rules.metric, rules.decay)
 
-    waiting = state["seen"] < VECTORS_PER_ROW * table.shape[0]
-    sound = ops.logical_and(ops.any(kinds == USED), ops.all(kinds != BROKEN))
+    waiting = ops.logical_not(_complete(state, rules))
+    sound = ops.logical_and(ops.max(kinds) == USED, ops.min(kinds) != BROKEN)
     rows = branch(ops.logical_and(waiting, sound), start, lambda: frozen)
     # The gradient still reaches the rows through `table`.
     return table + ops.stop_gradient(rows - table) if rules.update == "gradient" else rows
@@ -86,20 +86,20 @@ def advanced(
     vectors: Array,
     kinds: Array,
     codes: Array,
-    draw: Array | None,
+    draw: Any,
     rules: Rules,
 ) -> State:
     """The state after a step in which `vectors` were given `codes`, by name.
 
     `shift` and `kernel` are the optimiser's and not among it. `draw` is uniform on (0, 1), one
-    number a vector. A batch with a vector that is not finite changes nothing: where one is, the
-    others are rarely what they should be.
+    number a vector; or a function that draws, called where it is needed. A batch with a vector
+    that is not finite changes nothing: where one is, the others are rarely what they should be.
     """
     names = ("codebook", "counts", "hits", "seen", "number", "total", "waited")
     before = {name: state[name] for name in names if name in state}
     if vectors.shape[0] == 0:
         return before
-    sound = ops.logical_and(ops.any(kinds == USED), ops.all(kinds != BROKEN))
+    sound = ops.logical_and(ops.max(kinds) == USED, ops.min(kinds) != BROKEN)
     table = ops.stop_gradient(table)
 
     def after() -> State:
@@ -110,7 +110,7 @@ def advanced(
 
 
 def _after(
-    table: Array, state: State, vectors: Array, codes: Array, draw: Array | None, rules: Rules
+    table: Array, state: State, vectors: Array, codes: Array, draw: Any, rules: Rules
 ) -> State:
     size = table.shape[0]
     here, total = tally(vectors, codes, size)
@@ -119,14 +119,14 @@ def _after(
     due = None
     if rules.accumulation > 1:
         number, total = state["number"] + number, state["total"] + total
-        due = _due(state, size, rules)
+        due = _due(state, rules)
         after["number"] = ops.where(due, 0, number)
         after["total"] = ops.where(due, 0, total)
         after["waited"] = ops.where(due, 0, state["waited"] + 1)
     rows, counts = moved(table, _prior(state, number, rules), number, total, rules.decay)
     if rules.update != "ema":
         rows = table
-    rows, counts = _revived(rows, counts, vectors, codes, draw, rules)
+    rows, counts = _revived(rows, counts, vectors, codes, draw, rules, _complete(state, rules))
     if due is not None:
         rows, counts = ops.where(due, rows, table), ops.where(due, counts, state["counts"])
     after["counts"], after["codebook"] = counts, _without_shift(rows, state)
@@ -136,12 +136,18 @@ def _after(
     return after
 
 
-def _due(state: State, size: int, rules: Rules) -> Array:
+def _due(state: State, rules: Rules) -> Array:
     """Does the table move in this step? While it starts, in each."""
     due = state["waited"] + 1 >= rules.accumulation
-    if rules.starting:
-        due = ops.logical_or(due, state["seen"] < VECTORS_PER_ROW * size)
-    return due
+    complete = _complete(state, rules)
+    return due if complete is None else ops.logical_or(due, ops.logical_not(complete))
+
+
+def _complete(state: State, rules: Rules) -> Array | None:
+    """Is the k-means start over? None without one."""
+    if not rules.starting:
+        return None
+    return state["seen"] >= VECTORS_PER_ROW * state["codebook"].shape[0]
 
 
 def _without_shift(rows: Array, state: State) -> Array:
@@ -165,17 +171,22 @@ def _revived(
     counts: Array,
     vectors: Array,
     codes: Array,
-    draw: Array | None,
+    draw: Any,
     rules: Rules,
+    complete: Array | None,
 ) -> tuple[Array, Array]:
     if not rules.revive_below:
         return rows, counts
     share = ops.mean(counts)
     dead = counts < share * rules.revive_below
+    if complete is not None:
+        # Rows that the start has not come to yet would all become copies of this batch's rows.
+        dead = ops.logical_and(dead, ops.logical_or(complete, counts > 0))
 
     def revive() -> tuple[Array, Array]:
         weight = distortion(vectors, ops.take(rows, ops.maximum(codes, 0), axis=0), rules.metric)
-        table, replaced = reseeded(rows, dead, vectors, codes >= 0, draw, weight)
+        drawn = draw() if callable(draw) else draw
+        table, replaced = reseeded(rows, dead, vectors, codes >= 0, drawn, weight)
         return table, ops.where(replaced, share, counts)
 
     alive = branch(ops.any(dead), revive, lambda: (rows, counts))

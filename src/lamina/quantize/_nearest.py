@@ -1,8 +1,7 @@
 """The nearest row of a table, by one matrix product a block of rows."""
 
-from keras import ops
-
 from lamina._common import Array
+from lamina._common._direct import direct as ops
 from lamina._common._fast import largest, product
 
 # Scores are a (vectors, rows) matrix: in blocks, its memory does not grow with the table.

@@ -1,8 +1,7 @@
 """What training does to a table: count and sum the vectors, move the rows, replace dead rows."""
 
-from keras import ops
-
-from lamina._common import Array
+from lamina._common import Array, branch
+from lamina._common._direct import direct as ops
 from lamina._common._fast import segment_sum
 
 # In place of 0 in a logarithm and a divisor; its own inverse is still a float32.
@@ -14,9 +13,9 @@ MOST_HITS = 2**30
 
 def counted(hits: Array, here: Array) -> Array:
     """int32 `hits` and those of one batch together, but for a common factor."""
-    full = ops.logical_or(ops.max(hits) > MOST_HITS, ops.max(here) > MOST_HITS)
+    full = ops.max(ops.maximum(hits, here)) > MOST_HITS
     # Rounded up, so that a row that was ever used stays so.
-    return ops.where(full, hits - hits // 2 + (here - here // 2), hits + here)
+    return branch(full, lambda: hits - hits // 2 + (here - here // 2), lambda: hits + here)
 
 
 def tally(vectors: Array, codes: Array, rows: int) -> tuple[Array, Array]:
@@ -52,5 +51,5 @@ def reseeded(
     order = ops.argsort(ops.where(valid, waits, float("inf")))
     rank = ops.cumsum(ops.cast(which, "int32")) - 1
     replaced = ops.logical_and(which, rank < ops.sum(ops.cast(valid, "int32")))
-    picked = ops.take(order, ops.where(replaced, rank, 0))
+    picked = ops.take(order, ops.where(replaced, rank, 0), axis=0)
     return ops.where(replaced[:, None], ops.take(vectors, picked, axis=0), table), replaced

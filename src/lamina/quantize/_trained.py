@@ -10,12 +10,14 @@ from lamina._common import (
     ReplicaRows,
     Shape,
     choice,
+    is_concrete,
     mean_over_replicas,
     number,
     positive_integer,
     received,
     to_numpy,
 )
+from lamina._common._direct import direct
 from lamina._common._table import check_loaded
 from lamina.quantize._codebook import Codebook, TrainingStep
 from lamina.quantize._gradients import passed_through
@@ -73,6 +75,7 @@ class TrainedQuantizer(Quantizer):
             "gradient_accumulation_steps", gradient_accumulation_steps, "steps of one update"
         )
         self.stages = len(sizes)
+        self._loaded = False
         self._check_options(sizes)
         self._add_tables(sizes, start)
 
@@ -168,10 +171,10 @@ class TrainedQuantizer(Quantizer):
         self._check_tables()
         shape = ops.shape(inputs)
         inputs = ops.reshape(inputs, (-1, inputs.shape[-1]))
-        flat = ops.cast(inputs, self._table_dtype)
+        flat = direct.cast(inputs, self._table_dtype)
         kinds = kinds_of(flat, None if mask is None else ops.reshape(mask, (-1,)))
         # What is not finite would reach a row's gradient through 0 times NaN.
-        flat = ops.where((kinds == USED)[:, None], flat, 0)
+        flat = direct.where((kinds == USED)[:, None], flat, 0)
         passed = self._stages(shape) if training else None
         looks = self._looks(shape, flat, training)
         rests = ops.split(flat, self.groups, axis=-1) if self.groups > 1 else [flat]
@@ -181,12 +184,12 @@ class TrainedQuantizer(Quantizer):
             stage, group = divmod(place, self.groups)
             on = kinds
             if passed is not None:
-                on = ops.where(stage < passed, kinds, ops.minimum(kinds, LEFT_OUT))
+                on = direct.where(stage < passed, kinds, direct.minimum(kinds, LEFT_OUT))
             values, code, more = self._look(place, look, rests[group], on)
             if mask is not None or passed is not None:
-                values = ops.where((code >= 0)[:, None], values, 0)
-            rests[group] = rests[group] - ops.stop_gradient(values)
-            values = ops.cast(values, self.compute_dtype)
+                values = direct.where((code >= 0)[:, None], values, 0)
+            rests[group] = rests[group] - direct.stop_gradient(values)
+            values = direct.cast(values, self.compute_dtype)
             totals[group] = values if stage == 0 else totals[group] + values
             codes.append(code)
             loss = loss + more
@@ -194,16 +197,19 @@ class TrainedQuantizer(Quantizer):
             step.finish()
         values = totals[0] if self.groups == 1 else ops.concatenate(totals, axis=-1)
         if self.projections:  # Each has passed the gradient on; what is not finite stays so.
-            values = values - ops.stop_gradient(inputs - inputs)
+            values = values - direct.stop_gradient(inputs - inputs)
         else:
             values = passed_through(values, inputs, self.gradient)
-        codes = ops.reshape(ops.stack(codes, axis=-1), self._code_shape(shape))
+        whole = codes[0] if len(codes) == 1 else ops.stack(codes, axis=-1)
+        codes = ops.reshape(whole, self._code_shape(shape))
         return ops.reshape(values, shape), codes, loss / self.groups + self._table_loss()
 
     def _check_tables(self) -> None:
-        if isinstance(self.start, dict):
+        if isinstance(self.start, dict) and not self._loaded:
             for table in self.tables:
                 check_loaded(self, table.codebook)
+            # Once seen, it stays so; a trace has not seen it.
+            self._loaded = is_concrete(self.tables[0].codebook.value)
 
     def _looks(self, shape: Any, flat: Array, training: bool) -> list[Any]:
         """What each place looks its vectors up in: a table, or in training its step."""
@@ -237,12 +243,12 @@ class TrainedQuantizer(Quantizer):
     def _loss(self, vectors: Array, values: Array, codes: Array) -> Array:
         """Mean over the coded vectors of all replicas; masked ones and the like weigh nothing."""
         used = codes >= 0
-        loss = ops.square(vectors - ops.stop_gradient(values)) * self.commitment
+        loss = direct.square(vectors - direct.stop_gradient(values)) * self.commitment
         if self.update != "ema":
-            loss = loss + ops.square(ops.stop_gradient(vectors) - values)
-        loss = ops.sum(ops.where(used, ops.mean(loss, axis=-1), 0))
-        count = mean_over_replicas(ops.sum(ops.cast(used, loss.dtype)))
-        return loss / ops.where(count > 0, count, 1)
+            loss = loss + direct.square(direct.stop_gradient(vectors) - values)
+        loss = direct.sum(direct.where(used, direct.mean(loss, axis=-1), 0))
+        count = mean_over_replicas(direct.sum(direct.cast(used, loss.dtype)))
+        return loss / direct.where(count > 0, count, 1)
 
     def _table_loss(self) -> Array | float:
         if not self.orthogonality:

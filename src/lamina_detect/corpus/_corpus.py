@@ -53,6 +53,7 @@ def detect_corpus(
     model: str | os.PathLike[str] | None = None,
     fit: str | os.PathLike[str] | None = None,
     fit_each: bool = False,
+    fit_corpus: bool = False,
     workers: int | None = None,
     engine: str = "local",
     address: str | None = None,
@@ -73,7 +74,8 @@ def detect_corpus(
             all files that `read` takes.
         model: A saved detector that scores all of them; or
         fit: the recording that one is fitted on; or
-        fit_each: each is scored by a detector fitted on itself.
+        fit_each: each is scored by a detector fitted on itself; or
+        fit_corpus: all are scored by one that is fitted on all of them.
         workers: Processes with one thread each; by default one for each processor.
         engine: "local", or "ray".
         address: Of a Ray cluster that runs, or "auto"; by default one is started here.
@@ -90,7 +92,7 @@ def detect_corpus(
     Raises:
         BadInput: one sentence: what is wrong with what was given, or with the place of the results.
     """
-    learning = _learning(model, fit, fit_each)
+    learning = _learning(model=model, fit=fit, fit_each=fit_each, fit_corpus=fit_corpus)
     workers = workers or os.cpu_count() or 1
     if engine not in ENGINES:
         raise BadInput(f"`engine` must be one of {', '.join(ENGINES)}. Received: {engine!r}")
@@ -115,20 +117,20 @@ def detect_corpus(
                 process.stop()
 
 
-def _learning(model: Any, fit: Any, fit_each: bool) -> dict[str, str]:
-    """How the model comes about; exactly one way."""
-    ways = {"model": model, "fit": fit, "fit_each": fit_each}
+def _learning(**ways: Any) -> tuple[str, str]:
+    """How the model comes about, exactly one way, and the file that it takes."""
     given = [name for name, value in ways.items() if value]
     if len(given) != 1:
         raise BadInput(
             "say where the model comes from, by one of `model` (a saved one), `fit` (a recording "
-            f"to learn from) and `fit_each`. Received: {', '.join(given) or 'none'}"
+            "to learn from), `fit_each` and `fit_corpus`. "
+            f"Received: {', '.join(given) or 'none'}"
         )
-    return {given[0]: os.fspath(ways[given[0]]) if given[0] != "fit_each" else ""}
+    return given[0], "" if ways[given[0]] is True else os.fspath(ways[given[0]])
 
 
 def _plan(
-    job: Job, store: Store, glob: str | None, learning: Mapping[str, str], process: Process
+    job: Job, store: Store, glob: str | None, learning: tuple[str, str], process: Process
 ) -> None:
     """The plan is there, and is that of this job; the model is there too."""
     plan = Plan(store)
@@ -136,20 +138,33 @@ def _plan(
     if plan.exists():
         check_same(plan.fingerprint(), asked | _model(job, store), store.url)
     else:
-        if path := learning.get("model"):
-            with store.new(MODEL) as new:
-                new.write_bytes(_content([pathlib.Path(path)]))
-        elif path := learning.get("fit"):
-            try:
-                process.call("fit", path)
-            except Died as death:
-                raise BadInput(f"{path}: {death} while it learned from it") from None
-        asked |= _model(job, store)
         source = Source(job.source)
         inside = store.root if store.local == source.local else None
+        _make_model(store, learning, process, (glob, inside))
+        asked |= _model(job, store)
         write_plan(store, batches_of(source.planned(glob, inside)), asked)
     clean(store)
     forget_attempts(store)
+
+
+def _make_model(
+    store: Store,
+    learning: tuple[str, str],
+    process: Process,
+    which: tuple[str | None, str | None],
+) -> None:
+    """model.keras of the results, unless each recording has its own."""
+    way, path = learning
+    try:
+        if way == "model":
+            with store.new(MODEL) as new:
+                new.write_bytes(_content([pathlib.Path(path)]))
+        elif way == "fit":
+            process.call("fit", path)
+        elif way == "fit_corpus":
+            process.call("fit_corpus", *which)
+    except Died as death:
+        raise BadInput(f"{path or store.url}: {death} while it learned") from None
 
 
 def _model(job: Job, store: Store) -> dict[str, str]:
@@ -161,9 +176,9 @@ def _model(job: Job, store: Store) -> dict[str, str]:
     return {"model": hashlib.sha256(store.read(MODEL)).hexdigest()}
 
 
-def _fingerprint(job: Job, glob: str | None, learning: Mapping[str, str]) -> dict[str, Any]:
+def _fingerprint(job: Job, glob: str | None, learning: tuple[str, str]) -> dict[str, Any]:
     """What must not differ from one run to the next."""
-    ((way, path),) = learning.items()
+    way, path = learning
     sha = hashlib.sha256(_content(_files_of(path))).hexdigest() if path else ""
     try:
         version = importlib.metadata.version("lamina")

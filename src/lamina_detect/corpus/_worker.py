@@ -1,6 +1,7 @@
 """The worker: one model, one thread; a batch in, its parts out. The same for every engine."""
 
 import contextlib
+import dataclasses
 import functools
 import pathlib
 import tempfile
@@ -54,9 +55,22 @@ class Worker:
 
     def fit(self, path: str) -> None:
         """Learn the job's model from the recording at `path`."""
+        self._fit(self._read(path))
+
+    def fit_corpus(self, glob: str | None, without: str | None) -> None:
+        """Learn it from every recording of the corpus that can be read."""
+        self._fit(self._readable(glob, without))
+
+    def _readable(self, glob: str | None, without: str | None) -> Iterator[Recording]:
+        for planned in self.source.planned(glob, without):
+            # What cannot be read is a row that says so, when its turn comes.
+            with contextlib.suppress(BadInput), self.source.fetched(planned) as path:
+                yield dataclasses.replace(self._read(path), name=planned.id)
+
+    def _fit(self, recording: Recording | Iterator[Recording]) -> None:
         from lamina_detect.model import Detector
 
-        detector = Detector(**self.job.detector).fit(self._read(path))
+        detector = Detector(**self.job.detector).fit(recording)
         with self.store.new(MODEL) as model:
             detector.save(model)
 

@@ -69,7 +69,7 @@ class LineParser:
         if not self.started and self._is_header(line):
             self.read_header(line)
             return None
-        separator = self._separator if self.started else _separator(line)
+        separator = self._separator or _separator(line)
         fields = line.split(separator)
         if not self.started:
             self._without_header(fields)

@@ -2,7 +2,7 @@
 
 import os
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from lamina_detect._common import BadInput, Scores, first_line
 from lamina_detect.model._build import EXPERTS, build_model, scorer_of, with_parts
 from lamina_detect.model._experts import Learned
 from lamina_detect.model._learning import FORMAT, FORMATS, Options, learn_scorer
+from lamina_detect.model._pool import pooled
 from lamina_detect.model._score_stream import BLOCK, ScoreStream
 from lamina_detect.model._shapes import Shapes
 from lamina_detect.recordings import Recording
@@ -103,19 +104,26 @@ class Detector:
         return 0 if known["format"] == 1 else known["window"] - 1
 
     def fit(
-        self, recording: Recording | np.ndarray, to_score: Recording | np.ndarray | None = None
+        self,
+        recording: Recording | np.ndarray | Iterable[Recording],
+        to_score: Recording | np.ndarray | None = None,
     ) -> "Detector":
         """Learn from a `Recording` (or an array) what is usual. Returns the detector.
+
+        From several recordings of the same leads and rate it learns one model for all: from some
+        stretches of each, drawn by the hash of its name, so that their order does not matter.
 
         Leads that are constant in it are left out: `settings["left_out"]`; if all are, those stay
         that change in `to_score`.
 
         Args:
-            recording: What to learn from.
+            recording: What to learn from; or an iterable of recordings.
             to_score: What is then to be scored, if that is another recording. It shows the period,
                 which a short training part need not, and how long a window may be. And no anomaly
                 is expected in `recording` then: what came once in it is usual.
         """
+        if not isinstance(recording, Recording | np.ndarray):
+            recording = pooled(recording)
         recording = _as_recording(recording)
         if to_score is not None:
             to_score = _as_recording(to_score)

@@ -233,26 +233,40 @@ def learn(
     return codebooks
 
 
+class _Windows:
+    """Windows `(count, window)` of several pieces, cut when they are asked for: all of them would
+    be a hundred times the signal."""
+
+    def __init__(self, views: Sequence[np.ndarray], places: np.ndarray) -> None:
+        self.views, self.places = views, places
+        self.bounds = np.cumsum([0, *map(len, views)])
+        self.shape = (len(places), views[0].shape[1])
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        places = self.places[rows]
+        cut = np.empty((len(places), self.shape[1]), self.views[0].dtype)
+        for view, start, stop in zip(self.views, self.bounds[:-1], self.bounds[1:], strict=True):
+            own = (places >= start) & (places < stop)
+            cut[own] = view[places[own] - start]
+        return cut
+
+
 def _windows(
     signals: Sequence[np.ndarray],
     usable: Sequence[np.ndarray],
     window: int,
     rng: np.random.Generator,
     least: int,
-) -> np.ndarray | None:
+) -> _Windows | None:
     """At most `MOST_WINDOWS` of the usable windows, drawn from all pieces; None if too few."""
     long = [
         (x, ok[window - 1 :]) for x, ok in zip(signals, usable, strict=True) if len(x) >= window
     ]
-    views = [np.lib.stride_tricks.sliding_window_view(x, window) for x, _ in long]
     places = np.flatnonzero(np.concatenate([ok for _, ok in long]))
     if len(places) < least:
         return None
     some = np.sort(rng.choice(places, min(MOST_WINDOWS, len(places)), replace=False))
-    bounds = np.cumsum([0, *map(len, views)])
-    return np.concatenate(
-        [
-            view[some[(some >= start) & (some < stop)] - start]
-            for view, start, stop in zip(views, bounds[:-1], bounds[1:], strict=True)
-        ]
-    )
+    return _Windows([np.lib.stride_tricks.sliding_window_view(x, window) for x, _ in long], some)

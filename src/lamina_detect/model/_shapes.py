@@ -4,6 +4,7 @@ NumPy: this runs once, on a sample of windows. What it learns becomes the weight
 """
 
 import dataclasses
+from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +19,20 @@ DIRECTIONS_FROM, CODEBOOK_FROM = 20_000, 30_000
 LEAST_VISITS = 2
 # Rows that are compared with the centres together: 50 MB at 200 centres.
 BLOCK = 65_536
+# Values of windows that are held at once, 128 MB. A product of fewer rows rounds some of them
+# differently: up to windows of 335 samples all are one.
+HELD = 1 << 25
+
+
+class Windows(Protocol):
+    """Windows `(count, window)`: an array, or what cuts those that are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +57,7 @@ class Shapes:
 
 
 def learn_shapes(
-    windows: np.ndarray,
+    windows: Windows,
     components: int,
     shapes: int,
     rng: np.random.Generator,
@@ -53,11 +68,10 @@ def learn_shapes(
     With `at`, the places where the windows end, a shape counts by its visits, and only from two on:
     what came once may be the anomaly itself.
     """
-    windows = windows - windows.mean(1, keepdims=True)
-    some = windows[rng.permutation(len(windows))[:DIRECTIONS_FROM]]
+    some = _level(windows, rng.permutation(len(windows))[:DIRECTIONS_FROM])
     directions = principal_directions(some, components)
-    z = windows @ directions
-    rest = np.maximum((windows**2).sum(1) - (z**2).sum(1), 0)
+    del some
+    z, rest = _coordinates(windows, directions)
     count = max(1, min(shapes, len(z) // MIN_WINDOWS_PER_SHAPE))
     centres = kmeans(z[rng.permutation(len(z))[:CODEBOOK_FROM]], count, rng)
     nearest, distance = assign(z, centres)
@@ -77,6 +91,24 @@ def learn_shapes(
         width=width(distance).astype("float32"),
         rest=width(rest).astype("float32"),
     )
+
+
+def _level(windows: Windows, rows: np.ndarray) -> np.ndarray:
+    """Those windows, each less its mean."""
+    cut = windows[rows]
+    cut -= cut.mean(1, keepdims=True)
+    return cut
+
+
+def _coordinates(windows: Windows, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each window along the directions, and the square of what is left."""
+    z, rest = [], []
+    block = max(1, HELD // windows.shape[1])
+    for start in range(0, len(windows), block):
+        cut = _level(windows, np.arange(start, min(start + block, len(windows))))
+        z.append(cut @ directions)
+        rest.append(np.square(cut, out=cut).sum(1) - (z[-1] ** 2).sum(1))
+    return np.concatenate(z), np.maximum(np.concatenate(rest), 0)
 
 
 def _floor(x: np.ndarray) -> float:
@@ -145,7 +177,8 @@ def assign(z: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     half = (centres**2).sum(1) / 2
     for i in range(0, len(z), BLOCK):
         piece = z[i : i + BLOCK]
-        closeness = piece @ centres.T - half
+        closeness = piece @ centres.T
+        closeness -= half
         nearest[i : i + BLOCK] = closeness.argmax(1)
         distance[i : i + BLOCK] = (piece**2).sum(1) - 2 * closeness.max(1)
     return nearest, np.maximum(distance, 0)

@@ -12,6 +12,9 @@ from lamina_detect.recordings._parquet_pieces import read_in_pieces
 from lamina_detect.recordings._recording import Recording
 from lamina_detect.recordings._table import Numbers, Table, from_table
 
+# Bytes of a column that are read together: a page, as most writers make them.
+BUFFER = 1 << 20
+
 
 def read_parquet(path: pathlib.Path, options: ReadOptions) -> Recording:
     """The recording in a Parquet file; see `read`."""
@@ -19,7 +22,9 @@ def read_parquet(path: pathlib.Path, options: ReadOptions) -> Recording:
     import pyarrow.parquet as pq
 
     def long(path: pathlib.Path) -> Recording | None:
-        return read_in_pieces(path, pq.ParquetFile(path), options, table_of)
+        # As it is set, Arrow holds a whole row group, of which a file may have one.
+        file = pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
+        return read_in_pieces(path, file, options, table_of)
 
     recording = _guarded(path, "Parquet", long)
     return recording or from_table(

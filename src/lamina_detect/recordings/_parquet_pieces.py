@@ -1,21 +1,20 @@
-"""Long Parquet tables, read row group by row group."""
+"""Long Parquet tables, read batch by batch."""
 
-import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from lamina_detect._common import BadInput
+from lamina_detect._common import BadInput, first_line
 from lamina_detect.recordings._options import ReadOptions
-from lamina_detect.recordings._recording import Read, Recording
+from lamina_detect.recordings._recording import Recording
 from lamina_detect.recordings._table import EvenTimes, LeadScan, Table, plan_of, times_of
 
-# Values from which a table is not held in memory, and that a row group may have.
+# Values from which a table is not held in memory.
 LARGE = 1 << 23
-# Rows that are looked at together; the first of them decide what each column is.
-ROWS = 1 << 18
+# Rows that decide what each column is, and rows that are read together.
+FIRST, ROWS = 1 << 18, 1 << 16
 # What is computed must be what is stored, to this share of a step.
 EXACT = 1e-3
 
@@ -25,12 +24,13 @@ def read_in_pieces(
 ) -> Recording | None:
     """The recording in a long file; None if it is short, or something else must be decided."""
     meta = file.metadata
-    groups = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
     if meta.num_rows * meta.num_columns < LARGE or options.by or options.resample:
         return None
-    table = table_of(path, next(file.iter_batches(batch_size=ROWS)).to_pandas(ignore_metadata=True))
+    table = table_of(
+        path, next(file.iter_batches(batch_size=FIRST)).to_pandas(ignore_metadata=True)
+    )
     axis, label, leads = plan_of(table, options)
-    if label or (axis and len(axis.names) > 1) or max(groups) * len(leads) > LARGE:
+    if label or (axis and len(axis.names) > 1):
         return None
     time = next(iter(axis.names), None) if axis else None
     scans = [LeadScan(path, name, options) for name in leads]
@@ -53,7 +53,7 @@ def read_in_pieces(
         units=("",) * len(leads),
         length=meta.num_rows,
         rate=rate,
-        read=_reader(path, file, groups, leads, missing, table_of),
+        read=_Rows(path, file, leads, missing, table_of).read,
         times=times,
         notes=tuple(table.notes),
     )
@@ -94,37 +94,73 @@ class _Steps:
         return self.step > 0 and bool((off <= EXACT * self.step).all())
 
 
-def _reader(
-    path: pathlib.Path,
-    file: Any,
-    groups: Sequence[int],
-    leads: Sequence[str],
-    missing: Sequence[Sequence[float]],
-    table_of: Callable[..., Table],
-) -> Read:
-    ends = np.cumsum(groups)
+class _Rows:
+    """The signals of a file, `(n, leads)`, from front to back.
 
-    @functools.lru_cache(2)
-    def group(number: int) -> np.ndarray:
-        try:
-            frame = file.read_row_group(number, columns=list(leads)).to_pandas(ignore_metadata=True)
-        except Exception as error:  # damaged pages fail in many ways
-            raise BadInput(f"{path}: row group {number} cannot be read: {error}") from None
-        columns = table_of(path, frame).columns
-        return np.stack(
-            [_cleaned(columns[n].values, m) for n, m in zip(leads, missing, strict=True)], 1
-        )
+    A Parquet file can be entered at the start of a row group only: whoever goes back within one
+    waits for the rows before.
+    """
 
-    def read(start: int, stop: int) -> np.ndarray:
-        start, stop, _ = slice(start, stop).indices(int(ends[-1]))
-        if stop <= start:
-            return np.empty((0, len(leads)), "float32")
-        first, last = np.searchsorted(ends, [start, stop - 1], side="right")
-        values = np.concatenate([group(int(g)) for g in range(first, last + 1)])
-        begin = int(ends[first]) - groups[first]
-        return values[start - begin : stop - begin]
+    def __init__(
+        self,
+        path: pathlib.Path,
+        file: Any,
+        leads: Sequence[str],
+        missing: Sequence[Sequence[float]],
+        table_of: Callable[..., Table],
+    ) -> None:
+        self.path, self.file, self.leads, self.missing = path, file, list(leads), missing
+        self.table_of = table_of
+        self.groups = row_groups(file)
+        self.ends = np.cumsum(self.groups)
+        # The batch that is held: where it starts, how many rows it has, and its values once asked.
+        self.start, self.count = 0, 0
+        self.batch: Any = None
+        self.values: np.ndarray | None = None
+        self.batches: Iterator[Any] = iter(())
 
-    return read
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Rows `start` to `stop`."""
+        start, stop, _ = slice(start, stop).indices(int(self.ends[-1]))
+        parts = [np.empty((0, len(self.leads)), "float32")]
+        while start < stop:
+            values = self._at(start)
+            parts.append(values[start - self.start : stop - self.start])
+            start += len(parts[-1])
+        return np.concatenate(parts)
+
+    def _at(self, row: int) -> np.ndarray:
+        """The values of the batch that holds a row."""
+        if not self.start <= row < self.start + self.count:
+            self._go_to(row)
+        if self.values is None:
+            columns = self.table_of(self.path, self.batch.to_pandas(ignore_metadata=True)).columns
+            named = zip(self.leads, self.missing, strict=True)
+            self.values = np.stack([_cleaned(columns[n].values, m) for n, m in named], 1)
+        return self.values
+
+    def _go_to(self, row: int) -> None:
+        group = int(np.searchsorted(self.ends, row, side="right"))
+        begin = int(self.ends[group]) - self.groups[group]
+        if row < self.start or self.start + self.count <= begin:
+            self.start, self.count = begin, 0
+            self.batches = self.file.iter_batches(ROWS, row_groups=[group], columns=self.leads)
+        self.values = None
+        while row >= self.start + self.count:
+            self.start += self.count
+            try:
+                self.batch = next(self.batches)
+            except Exception as error:  # damaged pages fail in many ways
+                self.start, self.count = 0, 0
+                raise BadInput(
+                    f"{self.path}: row group {group} cannot be read: {first_line(error)}"
+                ) from None
+            self.count = self.batch.num_rows
+
+
+def row_groups(file: Any) -> list[int]:
+    """How many rows each group of a file has."""
+    return [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
 
 
 def _cleaned(values: np.ndarray, missing: Sequence[float]) -> np.ndarray:

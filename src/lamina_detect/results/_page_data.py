@@ -146,7 +146,18 @@ def _event(event: Event) -> dict[str, Any]:
         "one_in": event.one_in,
         "expert": event.expert,
         "lead": event.lead,
+        "nearest": _usual(event),
     }
+
+
+def _usual(event: Event) -> dict[str, Any] | None:
+    """The usual shape that is nearest to the event, in its lead."""
+    shape = event.nearest and event.nearest.of(event.lead)
+    if not event.nearest or not shape:
+        return None
+    values = [float(f"{value:.4g}") for value in shape.usual]
+    place = {"start": event.nearest.start, "every": event.nearest.every}
+    return {"lead": event.lead, **place, "usual": values, "distance": shape.distance}
 
 
 def _beats(view: View) -> dict[str, str] | None:

@@ -14,8 +14,8 @@ import numpy as np
 from lamina_detect.results._envelopes import Envelope
 from lamina_detect.results._view import View
 
-# Of the page's 3 MB: as text they are a third more, and the rest of the page takes 0.7 MB at most.
-BUDGET = 1_700_000
+# Of the page's 3 MB: as text they are a third more, and the rest of the page takes 0.8 MB at most.
+BUDGET = 1_600_000
 # Of it: the whole recording, and finer stretches around events; the rest is every sample there.
 WHOLE, FINER = 0.5, 0.15
 # Values of one envelope that are held while it is gathered, whatever the number of leads.

@@ -9,8 +9,7 @@ from lamina.contracts.harness._backends import (
     is_raw_variable,
     keeps_float64,
     quick,
-    random_ops_of_graph,
-    traced_for_any,
+    traced,
 )
 from lamina.contracts.harness._case import Case, seed_host, tensors
 from lamina.contracts.harness._compare import (
@@ -22,15 +21,25 @@ from lamina.contracts.harness._compare import (
     same_shapes,
     shapes,
 )
-from lamina.contracts.harness._failure import CheckError, LayerFailed, layer_code, one_line
+from lamina.contracts.harness._failure import (
+    CheckError,
+    LayerFailed,
+    ModeAvoided,
+    folder_of,
+    layer_code,
+    one_line,
+)
+from lamina.contracts.harness._graph import graph_of, never_called
 from lamina.contracts.harness._guess import guess
 from lamina.contracts.harness._inputs import (
     is_float,
     jittered,
     map_leaves,
     other_rows_varied,
+    packed,
     points,
     rows,
+    unpacked,
     varied,
     vary,
     with_length,
@@ -38,6 +47,7 @@ from lamina.contracts.harness._inputs import (
 from lamina.contracts.harness._layer import (
     attributes,
     copy_weights,
+    has_mode,
     has_own_build,
     is_random_state,
     own_state,
@@ -47,11 +57,25 @@ from lamina.contracts.harness._layer import (
     sub_layers,
     variables_of,
 )
-from lamina.contracts.harness._rebuild import config_of, original, own_copy, rebuilt, stored
+from lamina.contracts.harness._objective import Objective
+from lamina.contracts.harness._rebuild import (
+    config_of,
+    original,
+    own_copy,
+    rebuilt,
+    stored,
+    with_arguments,
+)
 from lamina.contracts.harness._sandbox import sandbox
 from lamina.contracts.harness._shrink import smallest
-from lamina.contracts.harness._spies import patched, random_draws, stopped_gradients, variables_made
-from lamina.contracts.harness._target import copied, resolve
+from lamina.contracts.harness._spies import (
+    integer_draws,
+    patched,
+    random_draws,
+    stopped_gradients,
+    variables_made,
+)
+from lamina.contracts.harness._target import Target, copied, resolve
 
 __all__ = [
     "BACKEND",
@@ -59,6 +83,9 @@ __all__ = [
     "Case",
     "CheckError",
     "LayerFailed",
+    "ModeAvoided",
+    "Objective",
+    "Target",
     "as_array",
     "attributes",
     "can_compile",
@@ -67,10 +94,14 @@ __all__ = [
     "copied",
     "copy_weights",
     "difference",
+    "folder_of",
     "gradients",
+    "graph_of",
     "guess",
     "has_float64",
+    "has_mode",
     "has_own_build",
+    "integer_draws",
     "is_float",
     "is_random_state",
     "is_raw_variable",
@@ -79,18 +110,19 @@ __all__ = [
     "layer_code",
     "leaves",
     "map_leaves",
+    "never_called",
     "not_finite",
     "one_line",
     "original",
     "other_rows_varied",
     "own_copy",
     "own_state",
+    "packed",
     "patched",
     "perturb_weights",
     "points",
     "quick",
     "random_draws",
-    "random_ops_of_graph",
     "rebuilt",
     "resolve",
     "restore",
@@ -105,10 +137,12 @@ __all__ = [
     "stored",
     "sub_layers",
     "tensors",
-    "traced_for_any",
+    "traced",
+    "unpacked",
     "variables_made",
     "variables_of",
     "varied",
     "vary",
+    "with_arguments",
     "with_length",
 ]

@@ -171,40 +171,39 @@ def compiled(layer: Any, call: Callable[[Tree], Tree], jit: bool) -> Callable[[T
     return run
 
 
-def traced_for_any(
+def traced(
     call: Callable[[Tree], Tree], tree: Tree, axes: tuple[int, ...]
-) -> Callable[[Tree], Tree] | None:
-    """`call(tree)` traced once with `axes` of unknown length; None where a backend has no such."""
-    if BACKEND != "tensorflow":
-        return None
+) -> tuple[Callable[[Tree], Tree], Any]:
+    """`call(tree)` traced once with `axes` of unknown length, and its graph; TensorFlow's."""
     import tensorflow as tf
 
     def unknown(x: Array) -> Any:
         shape = [None if axis in axes else n for axis, n in enumerate(x.shape)]
         return tf.TensorSpec(shape, x.dtype)
 
-    return tf.function(call, input_signature=[keras.tree.map_structure(unknown, tree)])
+    function = tf.function(call, input_signature=[keras.tree.map_structure(unknown, tree)])
+    return function, function.get_concrete_function().graph
 
 
-def random_ops_of_graph(call: Callable[[Tree], Tree], tree: Tree) -> list[str]:
-    """Stateful random operations in the traced graph (TensorFlow): they read the global seed."""
-    if BACKEND != "tensorflow":
-        return []
-    import tensorflow as tf
+# TensorFlow's operations that draw from its global generator.
+STATEFUL = {
+    "Multinomial",
+    "ParameterizedTruncatedNormal",
+    "RandomGamma",
+    "RandomPoisson",
+    "RandomPoissonV2",
+    "RandomShuffle",
+    "RandomStandardNormal",
+    "RandomUniform",
+    "RandomUniformInt",
+    "TruncatedNormal",
+}
 
-    stateful = {
-        "Multinomial",
-        "ParameterizedTruncatedNormal",
-        "RandomGamma",
-        "RandomPoisson",
-        "RandomPoissonV2",
-        "RandomShuffle",
-        "RandomStandardNormal",
-        "RandomUniform",
-        "RandomUniformInt",
-        "TruncatedNormal",
-    }
-    graph = tf.function(call).get_concrete_function(tree).graph
-    inner = [f.node_def for f in graph.as_graph_def().library.function]
-    nodes = [*graph.as_graph_def().node, *(node for nodes in inner for node in nodes)]
-    return sorted({node.op for node in nodes} & stateful)
+
+def stateful_draws(graph: Any) -> list[str]:
+    """Stateful random operations in a traced graph, its functions included."""
+    names = {op.type for op in graph.get_operations()}
+    if not names & STATEFUL:
+        inner = graph.as_graph_def().library.function
+        names |= {node.op for f in inner for node in f.node_def}
+    return sorted(names & STATEFUL)

@@ -3,12 +3,10 @@
 import contextlib
 import copy
 import importlib
-import inspect
 import math
 import random
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,18 @@ import numpy as np
 
 from lamina._common import Array, Tree, to_numpy
 from lamina.contracts._traits import Traits
+from lamina.contracts.harness._arguments import (
+    build_by_shapes,
+    call_arguments,
+    input_names,
+    takes_several,
+)
 from lamina.contracts.harness._backends import BACKEND, quick
-from lamina.contracts.harness._compare import difference, leaves
-from lamina.contracts.harness._failure import CheckError, LayerFailed, layer_code
+from lamina.contracts.harness._compare import as_array, difference, in_order, leaves
+from lamina.contracts.harness._failure import CheckError, LayerFailed, ModeAvoided, layer_code
 from lamina.contracts.harness._inputs import batch_size, describe, map_leaves
-from lamina.contracts.harness._layer import perturb_weights, required_arguments, restore, state_of
+from lamina.contracts.harness._layer import held, perturb_weights, restore, state_of
+from lamina.contracts.harness._spies import modes_heard, random_draws
 from lamina.contracts.harness._target import Target
 
 
@@ -53,13 +58,30 @@ class Case:
         inputs: The sample: arrays.
         traits: What the author declares.
         provisional: The inputs were guessed.
+        options: Arguments of every call that are no tensors.
+        modes: The values of `training` that can make a difference: (False,) where no layer that
+            is called listens to it.
+        several: A list of inputs holds several arguments of `call`.
+        held: Attributes get their values back after each call, as if none changed them.
+        avoid: Modes, `"inference"` or `"training"`, in which no call is made any more.
+        watch: Told the mode before each call, and None after it.
     """
 
     def __init__(
-        self, target: Target, inputs: Tree, traits: Traits, provisional: bool = False
+        self,
+        target: Target,
+        inputs: Tree,
+        traits: Traits,
+        provisional: bool = False,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.target, self.inputs, self.traits = target, inputs, traits
-        self.provisional = provisional
+        self.provisional, self.options = provisional, dict(options or {})
+        self.modes: tuple[bool, ...] = (False, True)
+        self.several = self.held = False
+        self.avoid: frozenset[str] = frozenset()
+        self.watch: Callable[[str | None], None] | None = None
+        self.memo: dict[Any, Any] = {}
 
     @property
     def rng(self) -> np.random.Generator:
@@ -79,19 +101,80 @@ class Case:
     def with_inputs(self, inputs: Tree) -> "Case":
         """The same layer with another sample."""
         other = copy.copy(self)
-        other.inputs = inputs
+        other.inputs, other.memo = inputs, {}
         return other
+
+    def declaring(self, held: bool = False, **traits: Any) -> "Case":
+        """The same layer with more traits declared, and perhaps its attributes held."""
+        other = copy.copy(self)
+        other.traits = Traits.of({**self.traits.declared(), **traits})
+        other.held, other.memo = held or self.held, {}
+        return other
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` returned, or the failure that it raised, when `key` was first asked for."""
+        if key not in self.memo:
+            try:
+                self.memo[key] = make()
+            except LayerFailed as failure:
+                self.memo[key] = failure
+        if isinstance(self.memo[key], LayerFailed):
+            raise self.memo[key]
+        return self.memo[key]
 
     def try_out(self) -> None:
         """Builds and calls a fresh layer once, or raises a `CheckError` that says which failed."""
         layer = self.fresh()
         try:
-            self.call(layer)
+            out = self.first_call(layer)
         except LayerFailed as failure:
             what = "called" if layer.built else "built"
+            where = f" ({failure.where})" if failure.where else ""
             raise CheckError(
-                f"{self.target.name} could not be {what} on {self.shapes}: {failure.args[0]}"
+                f"{self.target.name} could not be {what} on {self.shapes}: {failure.args[0]}{where}"
             ) from failure.cause
+        for leaf in keras.tree.flatten(out):
+            if leaf is not None and not hasattr(leaf, "shape"):
+                raise CheckError(
+                    f"{self.target.name} returns a Python {type(leaf).__name__} ({str(leaf)[:40]}) "
+                    "where a layer returns tensors: ops.convert_to_tensor makes them"
+                )
+
+    def first_call(self, layer: Any) -> Tree:
+        """Calls a fresh layer; learns how a list is meant, and whether the mode matters."""
+        several = takes_several(layer, self.inputs) and self.target.kind == "layer"
+        self.several = several
+        try:
+            return self._listened_call(layer)
+        except LayerFailed:
+            if not several:
+                raise
+            self.several = False
+            try:
+                return self._listened_call(self.fresh())
+            except LayerFailed:
+                self.several = True
+            raise
+
+    def _listened_call(self, layer: Any) -> Tree:
+        seed_host()
+        with modes_heard() as heard, layer_code(f"calling it on {self.shapes}"):
+            out = self.apply(layer, self.tensors())
+        own = [layer for layer in heard if not type(layer).__module__.startswith("keras.")]
+        self.modes = (False, True) if own or (heard and self._has_modes(layer)) else (False,)
+        return out
+
+    def _has_modes(self, layer: Any) -> bool:
+        """Does training make a difference? For Keras' own, such as an RNN without dropout."""
+        found = []
+        for training in (False, True):
+            state = state_of(layer)
+            seed_host()
+            with layer_code("calling it"), random_draws() as draws:
+                out = leaves(self.apply(layer, self.tensors(), training))
+            found.append([*out, *(as_array(x) for _, x in state_of(layer))])
+            restore(state)
+        return draws.any or difference(*found, 0, 0) is not None
 
     def fresh(self) -> Any:
         """A new, unbuilt layer; equal initial weights each time where they are not seeded."""
@@ -109,15 +192,18 @@ class Case:
 
     def arguments(self, layer: Any, inputs: Tree) -> tuple[list[Any], dict[str, Any]]:
         """The positional and keyword arguments of `call` for these inputs."""
+        args, kwargs = self.tensor_arguments(layer, inputs)
+        return args, {**kwargs, **self.options}
+
+    def tensor_arguments(self, layer: Any, inputs: Tree) -> tuple[list[Any], dict[str, Any]]:
+        """The same without what is no tensor."""
         if self.target.kind == "cell":
             return [inputs, self.cell_state(layer, inputs)], {}
-        names = required_arguments(layer)
-        if isinstance(inputs, dict) and len(inputs) > 1 and set(names) <= set(inputs):
-            if set(inputs) <= set(inspect.signature(layer.call).parameters):
-                return [], dict(inputs)
-        if len(names) > 1 and isinstance(inputs, list | tuple) and len(inputs) == len(names):
-            return list(inputs), {}
-        return [inputs], {}
+        return call_arguments(layer, inputs, self.several)
+
+    def names(self, layer: Any) -> list[str]:
+        """A name for each array of the sample, in the order of `keras.tree.flatten`."""
+        return input_names(layer, self.inputs, self.several)
 
     def cell_state(self, layer: Any, inputs: Tree) -> Tree:
         """States of a cell as it declares them, the same in each row; 0 would hide weights.
@@ -146,14 +232,33 @@ class Case:
         args, kwargs = self.arguments(layer, tree)
         if training is not None:
             kwargs["training"] = training
-        return layer(*args, **kwargs, **more)
+        if self.watch is None and not self.held:
+            return layer(*args, **kwargs, **more)
+        with self._watched("training" if training else "inference", layer):
+            return layer(*args, **kwargs, **more)
+
+    @contextlib.contextmanager
+    def _watched(self, mode: str, layer: Any) -> Iterator[None]:
+        """One call in a mode that may kill the process, or that must change no attribute."""
+        if mode in self.avoid:
+            raise ModeAvoided(mode)
+        if self.watch:
+            self.watch(mode)
+        with held(layer) if self.held else contextlib.nullcontext():
+            yield
+        if self.watch:
+            self.watch(None)
+
+    def leaves(self, tree: Tree) -> list[np.ndarray]:
+        """Output arrays; sorted along axes whose order the layer leaves open."""
+        return in_order(leaves(tree), self.traits.unordered_axes)
 
     def advance(
         self, layer: Any, training: bool | None = None, inputs: Tree | None = None
     ) -> list[np.ndarray]:
         """Output arrays of one eager call, the layer's state left as the call moved it."""
         with layer_code("calling it"):
-            return leaves(self.apply(layer, self.tensors(inputs), training))
+            return self.leaves(self.apply(layer, self.tensors(inputs), training))
 
     def call(
         self,
@@ -171,7 +276,7 @@ class Case:
         seed_host()
         with layer_code(f"calling it on {describe(self.inputs if inputs is None else inputs)}"):
             out = (by or self.apply)(layer, self.tensors(inputs), training, **more)
-            found = leaves(out)
+            found = self.leaves(out)
         restore(before)
         return found
 
@@ -192,9 +297,9 @@ class Case:
     def varies(self, layer: Any, training: bool | None = None, draws: int = 6) -> bool:
         """Do calls on the same inputs differ as the layer's state and seeds move on?"""
         with layer_code("calling it again"):
-            first = leaves(self.apply(layer, self.tensors(), training))
+            first = self.leaves(self.apply(layer, self.tensors(), training))
             return any(
-                difference(first, leaves(self.apply(layer, self.tensors(), training)), 0, 0)
+                difference(first, self.leaves(self.apply(layer, self.tensors(), training)), 0, 0)
                 for _ in range(draws)
             )
 
@@ -207,6 +312,19 @@ class Case:
             return keras.Input(batch_shape=(batch, *shape), dtype=dtype)
 
         return map_leaves(symbol, self.inputs)
+
+    def symbolic(
+        self,
+        layer: Any,
+        batch: int | None,
+        training: bool = False,
+        unknown_axes: tuple[int, ...] = (),
+    ) -> list[Any]:
+        """The layer's outputs on symbolic inputs."""
+        args, kwargs = self.arguments(layer, self.symbols(batch, unknown_axes))
+        if training:
+            kwargs["training"] = True
+        return [y for y in keras.tree.flatten(layer(*args, **kwargs)) if y is not None]
 
     def functional(
         self, layer: Any, batch: int | None = None, unknown_axes: tuple[int, ...] = ()
@@ -237,42 +355,10 @@ class Case:
 
     def build_only(self, layer: Any, batch: int | None = None) -> None:
         """`layer.build` on the shapes of the inputs, as a parent's build does; no call."""
-        args, kwargs = self.arguments(layer, self.symbols(batch))
-        shapes = [_shapes_of(a) for a in [*args, *kwargs.values()]]
-        names = [
-            p for p in inspect.signature(layer.build).parameters if p not in ("args", "kwargs")
-        ]
-        call_names = list(inspect.signature(layer.call).parameters)
-        if len(names) > 1:
-            by_name = dict(zip([*call_names[: len(args)], *kwargs], shapes, strict=False))
-            given = {
-                n: by_name[n.removesuffix("_shape")]
-                for n in names
-                if n.removesuffix("_shape") in by_name
-            }
-        else:
-            given = {names[0]: shapes[0]} if names else {}
-        with warnings.catch_warnings(), layer_code("build() on its input shapes"):
-            warnings.simplefilter("ignore")
-            if given:
-                layer.build(**given)
-            else:
-                layer.build(shapes[0])
+        build_by_shapes(layer, *self.tensor_arguments(layer, self.symbols(batch)))
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
         """A folder for files of the check, removed at the end."""
         with tempfile.TemporaryDirectory(prefix="lamina-check-") as path:
             yield Path(path)
-
-
-def _shapes_of(tree: Tree) -> Tree:
-    """The shapes of symbolic tensors, in the same nest.
-
-    Not by `keras.tree`, which takes a shape, a tuple, for a nest.
-    """
-    if isinstance(tree, dict):
-        return {k: _shapes_of(v) for k, v in tree.items()}
-    if isinstance(tree, list | tuple):
-        return type(tree)(_shapes_of(v) for v in tree)
-    return tuple(tree.shape)

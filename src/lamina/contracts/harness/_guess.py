@@ -26,7 +26,7 @@ def guess(target: Target, traits: Traits) -> tuple[Tree, bool]:
     for inputs in candidates(target, traits):
         case = Case(target, inputs, traits)
         try:
-            case.call(case.fresh())
+            case.first_call(case.fresh())
         except LayerFailed as failure:
             tried.append(failure)
             continue

@@ -1,5 +1,6 @@
 """Variations of a sample of inputs, within the range that it shows."""
 
+import base64
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -132,6 +133,30 @@ def jittered(inputs: Tree, rng: np.random.Generator, traits: Traits) -> Tree:
         return (x + inside).astype("float64")
 
     return map_leaves(move, inputs)
+
+
+def packed(inputs: Tree) -> Tree:
+    """A sample as plain data, for JSON: each array as its dtype, shape and bytes in base 85."""
+
+    def pack(x: np.ndarray) -> dict[str, Any]:
+        if x.dtype.kind in "OSU":
+            return {"dtype": "str", "shape": list(x.shape), "values": x.ravel().tolist()}
+        data = base64.b85encode(np.ascontiguousarray(x).tobytes()).decode()
+        return {"dtype": x.dtype.name, "shape": list(x.shape), "data": data}
+
+    return map_leaves(pack, inputs)
+
+
+def unpacked(sample: Tree) -> Tree:
+    """The arrays of `packed`."""
+    if isinstance(sample, list | tuple):
+        return [unpacked(s) for s in sample]
+    if "shape" not in sample:
+        return {k: unpacked(v) for k, v in sample.items()}
+    if "values" in sample:
+        return np.array(sample["values"]).reshape(sample["shape"])
+    data = np.frombuffer(base64.b85decode(sample["data"]), np.dtype(sample["dtype"]))
+    return data.reshape(sample["shape"])
 
 
 def describe(inputs: Tree) -> str:

@@ -1,5 +1,7 @@
 """One layer from outside: its variables, attributes, sub-layers and arguments."""
 
+import contextlib
+import copy
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -92,6 +94,12 @@ def required_arguments(layer: keras.layers.Layer) -> list[str]:
     ]
 
 
+def has_mode(layer: keras.layers.Layer) -> bool:
+    """Does its call learn whether this is training?"""
+    parameters = inspect.signature(layer.call).parameters.values()
+    return any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
 def has_own_build(layer: keras.layers.Layer) -> bool:
     """Did the author write build()? Keras builds the others by calling them."""
     own = getattr(type(layer).build, "__wrapped__", type(layer).build)
@@ -101,7 +109,12 @@ def has_own_build(layer: keras.layers.Layer) -> bool:
 def attributes(layer: Any) -> dict[str, Any]:
     """A layer's own attributes: not those that every Keras layer has."""
     plain = _plain_attributes()
-    return {n: v for n, v in vars(layer).items() if n not in plain}
+    own = {n: v for n, v in vars(layer).items() if n not in plain}
+    # On PyTorch a layer keeps its sub-layers apart, as modules.
+    for name, module in getattr(layer, "named_children", list)():
+        if isinstance(module, keras.layers.Layer) and name not in plain:
+            own.setdefault(name, module)
+    return own
 
 
 _PLAIN: set[str] = set()
@@ -116,6 +129,30 @@ def _plain_attributes() -> set[str]:
         _PLAIN.update(vars(empty), vars(model))
         _PLAIN.discard("supports_masking")
     return _PLAIN
+
+
+@contextlib.contextmanager
+def held(layer: keras.layers.Layer) -> Iterator[None]:
+    """Python attributes, of sub-layers too, are inside as after; those that came are gone.
+
+    What a first call builds stays.
+    """
+    owners = [layer, *sub_layers(layer)] if layer.built else []
+    before = [{n: _kept(v) for n, v in attributes(owner).items()} for owner in owners]
+    try:
+        yield
+    finally:
+        for owner, values in zip(owners, before, strict=True):
+            for name in set(attributes(owner)) & set(vars(owner)):
+                if name not in values:
+                    object.__delattr__(owner, name)
+                elif not isinstance(values[name], keras.layers.Layer | keras.Variable):
+                    object.__setattr__(owner, name, values[name])
+
+
+def _kept(value: Any) -> Any:
+    """A container copied, anything else as it is."""
+    return copy.copy(value) if isinstance(value, list | dict | set) else value
 
 
 def sub_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import keras
 
-from lamina.contracts.harness._case import Case
+from lamina.contracts.harness._case import Case, seed_host
 from lamina.contracts.harness._failure import layer_code
+from lamina.contracts.harness._target import copied
 
 
 def original(case: Case) -> Any:
@@ -46,3 +47,12 @@ def stored(case: Case, layer: Any) -> Any:
         return keras.saving.deserialize_keras_object(
             json.loads(text), custom_objects=case.target.scope, safe_mode=False
         )
+
+
+def with_arguments(case: Case, config: dict[str, Any], changes: dict[str, Any]) -> Any:
+    """A fresh layer with some of its constructor's arguments changed."""
+    seed_host()
+    if case.target.kwargs is None:
+        return rebuilt(case, {**own_copy(config), **changes})
+    kwargs = {n: copied(v, case.target.scope) for n, v in case.target.kwargs.items()}
+    return case.target.cls(**{**kwargs, **changes})

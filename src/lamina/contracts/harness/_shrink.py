@@ -1,7 +1,9 @@
 """The smallest sample that still shows a break."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +15,20 @@ from lamina.contracts.harness._inputs import batch_size, map_leaves, rows
 
 # Seconds. A break that took longer is reported as found: each smaller sample takes as long again.
 PATIENCE = 1.0
+# A number, a shape, or the number of a layer's name: what may change as the sample shrinks.
+NUMBER = re.compile(r"\([\d, ]*\)|[-+]?\d[\d.]*(?:e[-+]?\d+)?%?")
+NAMED = re.compile(r"_\d+\b")
+# Keys of an example that say where the break is, and of what kind.
+PLACES = ("point", "masked", "filled_with", "policy", "weight", "gradient_by", "variable", "value")
 
 
 def smallest(
     case: Case, result: Result, answer: Callable[[Case], Result], seconds: float
-) -> Result:
-    """The result of the smallest sample, found in at most five times `PATIENCE`.
+) -> tuple[Case, Result]:
+    """The smallest sample and its result, found in at most five times `PATIENCE`.
+
+    A smaller sample counts only where the break is the same one: in its words but for their
+    numbers, its place and its kind.
 
     Args:
         case: Where the break was found.
@@ -27,19 +37,30 @@ def smallest(
         seconds: How long the first answer took.
     """
     if seconds > PATIENCE or case.target.kind == "initializer":
-        return result
-    until = time.perf_counter() + 5 * PATIENCE
+        return case, result
+    until, told = time.perf_counter() + 5 * PATIENCE, story(result)
     improved = True
     while improved and time.perf_counter() < until:
         improved = False
         for inputs in smaller(case.inputs):
             again = _answer_where_accepted(case.with_inputs(inputs), answer)
-            if again is not None and again.status == result.status:
+            if again is not None and story(again) == told:
                 case, result, improved = case.with_inputs(inputs), again, True
                 break
             if time.perf_counter() > until:
                 break
-    return result
+    return case, result
+
+
+def story(result: Result) -> tuple[Any, ...]:
+    """What makes two breaks the same one, whatever the sizes."""
+
+    def plain(text: str) -> str:
+        return NUMBER.sub("#", NAMED.sub("", text))
+
+    words = plain(result.message)
+    place = {k: plain(str(v)) for k, v in result.example.items() if k in PLACES}
+    return result.status, words, result.where, sorted(place.items())
 
 
 def _answer_where_accepted(case: Case, answer: Callable[[Case], Result]) -> Result | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from lamina._common import Array
 from lamina.contracts.harness._backends import BACKEND
+from lamina.contracts.harness._layer import has_mode
 
 
 @contextlib.contextmanager
@@ -49,6 +50,23 @@ def variables_made() -> Iterator[list[tuple[weakref.ref, str]]]:
         yield made
 
 
+@contextlib.contextmanager
+def modes_heard() -> Iterator[list[keras.layers.Layer]]:
+    """The layers called inside the scope that listen to `training`."""
+    heard: list[keras.layers.Layer] = []
+
+    def wrap(original: Any) -> Any:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if has_mode(self):
+                heard.append(self)
+            return original(self, *args, **kwargs)
+
+        return call
+
+    with patched(keras.layers.Layer, "__call__", wrap):
+        yield heard
+
+
 class Draws:
     """Random draws seen in a scope.
 
@@ -67,6 +85,22 @@ class Draws:
     def any(self) -> bool:
         """Was anything drawn?"""
         return bool(self.seeds or self.generators or self.host)
+
+
+@contextlib.contextmanager
+def integer_draws() -> Iterator[list[Any]]:
+    """Collects the dtypes of `keras.random.randint` inside the scope."""
+    drawn: list[Any] = []
+
+    def wrap(original: Any) -> Any:
+        def randint(*args: Any, **kwargs: Any) -> Array:
+            drawn.append(kwargs.get("dtype"))
+            return original(*args, **kwargs)
+
+        return randint
+
+    with patched(keras.random, "randint", wrap):
+        yield drawn
 
 
 @contextlib.contextmanager

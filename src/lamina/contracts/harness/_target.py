@@ -24,6 +24,7 @@ class Target:
         original: The instance itself, when it came as one (a deep copy).
         kind: "layer", "cell" (of an RNN) or "initializer".
         scope: Custom objects that a reload may need.
+        called: What a report calls it, where that is not its class's name.
     """
 
     make: Callable[[], Any]
@@ -32,6 +33,12 @@ class Target:
     original: Any = None
     kind: str = "layer"
     scope: dict[str, Any] = field(default_factory=dict)
+    called: str = ""
+
+    @property
+    def label(self) -> str:
+        """What a report calls it."""
+        return self.called or self.name
 
     @property
     def name(self) -> str:
@@ -69,9 +76,7 @@ def _tried(found, wanted):
     """The target once constructed, so that what cannot be constructed says so at once."""
     try:
         first = found.make()
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
+    except (Exception, SystemExit) as error:
         named = found.name if found.cls is not type(None) else "the factory's layer"
         raise CheckError(f"{named} could not be constructed: {one_line(error)}") from error
     if not isinstance(first, wanted):

@@ -46,15 +46,17 @@ def the_policy_decides_the_dtype(case: Case) -> Answer:
         if policy == "float64" and not keeps_float64():
             continue
         layer = _under(case, policy)
-        for given in _given(case, layer):
-            with layer_code(f"calling it under the policy {policy}"):
-                found = _dtypes(case.apply(layer, given))
+        for given, training in _given(case, layer):
+            mode = " in training" if training else ""
+            with layer_code(f"calling it under the policy {policy}{mode}"):
+                found = _dtypes(case.apply(layer, given, training))
             if problem := _wrong(case, layer, found, floats):
                 want, has = problem
                 return broken(
-                    f"under the policy {policy} it returns {has}, not {want}",
+                    f"under the policy {policy} it returns {has}, not {want}{mode}",
                     "mixed precision ends here, or the next operation fails on two dtypes",
                     "cast constants and inner float32 work: ops.cast(x, self.compute_dtype)",
+                    declare=found[0] if len(found) == 1 else tuple(found),
                     policy=policy,
                     wanted=want,
                     returned=has,
@@ -72,9 +74,14 @@ def the_policy_decides_the_dtype(case: Case) -> Answer:
 
 
 def _given(case, layer):
-    """The sample as it is, and as a layer before it under the same policy would hand it on."""
-    yield case.tensors()
-    yield tensors(case.inputs, layer.compute_dtype)
+    """The sample as it is, and as a layer before it under the same policy would hand it on.
+
+    Each with a value of `training`, None for a call that does not say.
+    """
+    yield case.tensors(), None
+    yield tensors(case.inputs, layer.compute_dtype), None
+    if True in case.modes:
+        yield case.tensors(), True
 
 
 def _wrong(case, layer, found, floats):
@@ -89,9 +96,19 @@ def _wrong(case, layer, found, floats):
         if keras.backend.is_float_dtype(has) and has != layer.compute_dtype:
             return layer.compute_dtype, has
     if floats and found and not any(keras.backend.is_float_dtype(has) for has in found):
+        if _announced(case, layer) == found:
+            return None
         kinds = ("complex64", "complex128")
         return (layer.compute_dtype, found[0]) if found[0] not in kinds else None
     return None
+
+
+def _announced(case, layer):
+    """The dtypes that the author's own compute_output_spec announces, if there is one."""
+    if type(layer).compute_output_spec is keras.layers.Layer.compute_output_spec:
+        return None
+    with layer_code("compute_output_spec"):
+        return [keras.backend.standardize_dtype(y.dtype) for y in case.symbolic(layer, case.batch)]
 
 
 def _weights_of_own_dtype(layer):
@@ -134,7 +151,9 @@ def _call_under(case, layer, inputs, training=False, **more):
 def _masks(case, layer) -> Iterator[dict[str, Any]]:
     """Without a mask and, where call takes one, with the end of each row masked."""
     yield {}
-    if "mask" in getattr(layer, "call_signature_parameters", ()) and case.target.kind == "layer":
+    if "mask" in getattr(layer, "call_signature_parameters", ()) and not isinstance(
+        case.inputs, dict
+    ):
         flat = keras.tree.flatten(case.inputs)
         if len(flat) == 1 and flat[0].ndim >= 2 and flat[0].shape[1] > 1:
             mask = np.ones(flat[0].shape[:2], "bool")
@@ -142,14 +161,15 @@ def _masks(case, layer) -> Iterator[dict[str, Any]]:
             yield {"mask": keras.ops.convert_to_tensor(mask)}
 
 
-@contract("dtype.finite_in_half", follows=("forward.finite",))
+@contract("dtype.finite_in_half", follows=("forward.finite", "dtype.policy"))
 def finite_in_half_precision(case: Case) -> Answer:
     """Finite in float32, it is NaN or infinite in half precision."""
     plain = case.ready()
     layer = _under(case, "mixed_float16")
     for name, inputs in points(case.inputs, case.traits):
-        for more in _masks(case, plain):
-            for training in (False, True):
+        # The mask's own constants show on any numbers: on the sample's.
+        for more in _masks(case, plain) if inputs is case.inputs else [{}]:
+            for training in case.modes:
                 try:
                     wide = case.call(plain, inputs, training, **more)
                 except LayerFailed:
@@ -181,30 +201,41 @@ def bfloat16_is_close_to_float32(case: Case) -> Answer:
     rounded = map_leaves(_rounded, case.inputs)
     plain = case.ready(rounded, perturb=True)
     _round_weights(plain)
-    with random_draws() as draws:
-        wide = case.call(plain, rounded)
-    if draws.any or case.varies(plain, draws=1):
-        return skipped("it draws random numbers")
-    sensitive = _sensitivity(case, plain, rounded, wide)
+    half, usual = {}, keras.config.dtype_policy()
     for policy in ("bfloat16", "mixed_float16"):
-        layer = _under(case, policy)
-        _call_under(case, layer, rounded)
-        if len(layer.variables) != len(plain.variables):
+        half[policy] = _under(case, policy)
+        _call_under(case, half[policy], rounded)
+        if len(half[policy].variables) != len(plain.variables):
             return skipped("it has other weights in half precision")
-        copy_weights(plain, layer)
-        with layer_code(f"calling it under {policy}"):
-            half = leaves(case.apply(layer, tensors(rounded), False))
-        for number, (a, b) in enumerate(zip(wide, half, strict=True)):
-            size = _relative(a, b) if a.shape == b.shape else np.inf
-            # Some eight roundings of 2**-7 in a row, or four times what rounded inputs do.
-            if size > max(0.06, 4 * sensitive[number]) and not _too_large([a]):
-                return broken(
-                    f"under {policy} the output differs from float32 by {size:.0%} of its norm",
-                    "under mixed precision it computes something else",
-                    "compute means, sums, differences of large numbers and exponentials in float32",
-                    output=number,
-                    difference=f"{size:.3g}",
-                )
+    for training in case.modes:
+        keras.config.set_dtype_policy(usual)
+        with random_draws() as draws:
+            wide = case.call(plain, rounded, training)
+        if draws.any or case.varies(plain, training, draws=1):
+            continue
+        sensitive = _sensitivity(case, plain, rounded, wide, training)
+        for policy, layer in half.items():
+            copy_weights(plain, layer)
+            keras.config.set_dtype_policy(policy)
+            found = case.call(layer, rounded, training)
+            if answer := _far(policy, wide, found, sensitive, training):
+                return answer
+
+
+def _far(policy, wide, found, sensitive, training):
+    for number, (a, b) in enumerate(zip(wide, found, strict=True)):
+        size = _relative(a, b) if a.shape == b.shape else np.inf
+        # Some eight roundings of 2**-7 in a row, or four times what rounded inputs do.
+        if size > max(0.06, 4 * sensitive[number]) and not _too_large([a]):
+            return broken(
+                f"under {policy} the output differs from float32 by {size:.0%} of its norm"
+                f"{' in training' if training else ''}",
+                "under mixed precision it computes something else",
+                "compute means, sums, differences of large numbers and exponentials in float32",
+                output=number,
+                difference=f"{size:.3g}",
+            )
+    return None
 
 
 def _rounded(x):
@@ -223,7 +254,7 @@ def _round_weights(layer):
             variable.assign(_rounded(np.asarray(keras.ops.convert_to_numpy(variable.value))))
 
 
-def _sensitivity(case, layer, inputs, wide):
+def _sensitivity(case, layer, inputs, wide, training):
     """How far float32 outputs move when inputs and weights move by a bfloat16's rounding."""
     worst = [0.0] * len(wide)
     kept = [np.array(keras.ops.convert_to_numpy(v.value)) for v in layer.variables]
@@ -238,7 +269,8 @@ def _sensitivity(case, layer, inputs, wide):
             if variable.dtype == "float32":
                 variable.assign(nudge(value))
         try:
-            near = case.call(layer, map_leaves(lambda x: nudge(x) if is_float(x) else x, inputs))
+            nudged = map_leaves(lambda x: nudge(x) if is_float(x) else x, inputs)
+            near = case.call(layer, nudged, training)
         except LayerFailed:
             continue
         worst = [max(w, _relative(a, b)) for w, a, b in zip(worst, wide, near, strict=True)]

@@ -19,7 +19,7 @@ def values_are_finite(case: Case) -> Answer:
     """The output is NaN or infinite for an ordinary input."""
     layer = case.ready()
     for name, inputs in points(case.inputs, case.traits):
-        for training in (False, True):
+        for training in case.modes:
             if bad := not_finite(case.call(layer, inputs, training)):
                 number, place, value = bad
                 return broken(
@@ -40,7 +40,7 @@ def inputs_stay_as_they_were(case: Case) -> Answer:
         given = convert(case.inputs)
         structure = _structure(given)
         kept = [np.copy(x) for x in leaves(given)]
-        for training in (False, True):
+        for training in case.modes:
             # The structure itself goes in, not a copy: that is what a caller has.
             args, kwargs = case.arguments(layer, given)
             try:

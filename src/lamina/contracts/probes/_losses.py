@@ -4,7 +4,7 @@ import numpy as np
 
 from lamina._common import to_numpy
 from lamina.contracts._contract import Answer, advice, broken, contract, skipped
-from lamina.contracts.harness import Case, difference, layer_code, rows
+from lamina.contracts.harness import Case, Objective, difference, layer_code, rows
 
 
 def _losses(case, layer, inputs=None, training=True):
@@ -52,6 +52,52 @@ def _adding_up(case, layer):
 
 def _short(values):
     return [float(f"{v:.4g}") for v in values[:4]]
+
+
+@contract("loss.no_double", rank=228)
+def no_loss_is_added_twice(case: Case) -> Answer:
+    """A loss is added twice: two have the same value, and the same gradient by the same weights."""
+    layer = case.ready(perturb=True)
+    training = True in case.modes
+    values = _losses(case, layer, training=training)
+    for one, others in _equal_sums(values):
+        gradients = {n: _gradient(case, layer, training, n) for n in (one, *others)}
+        together = [
+            np.sum(parts, axis=0) for parts in zip(*(gradients[n] for n in others), strict=False)
+        ]
+        moves = any(np.any(g) for g in gradients[one])
+        if moves and not difference(gradients[one], together, 1e-8, 1e-4):
+            what = f"loss {one} equals {' + '.join(f'loss {n}' for n in others)}"
+            return broken(
+                f"{what}, in value ({values[one]:.4g}) and in its gradient",
+                "it counts twice: the regularisation is twice as strong as it says",
+                "Keras adds a regularizer's and a sub-layer's losses by itself: take out add_loss",
+                losses=_short(values),
+            )
+
+
+def _equal_sums(values):
+    """(a loss, others that it equals): pairs, and one that is the sum of all the others."""
+    for n, one in enumerate(values):
+        if abs(one) < 1e-12:
+            continue
+        for m in range(n):
+            if abs(values[m] - one) <= 1e-5 * abs(one):
+                yield n, (m,)
+        others = [m for m in range(len(values)) if m != n]
+        if len(others) > 1 and abs(sum(values[m] for m in others) - one) <= 1e-5 * abs(one):
+            yield n, tuple(others)
+
+
+def _gradient(case, layer, training, loss):
+    """The gradient of one loss by all weights and inputs, zeros where there is none."""
+    objective = Objective(case, layer, case.inputs, training, True, loss=loss)
+    by_weight, by_input = objective.gradients()
+    like = [*(v.value for v in layer.trainable_variables), *objective.leaves]
+    return [
+        np.zeros(tuple(v.shape)) if g is None else np.asarray(g)
+        for v, g in zip(like, [*by_weight, *by_input], strict=True)
+    ]
 
 
 @contract("loss.batch_scale", advice=True)

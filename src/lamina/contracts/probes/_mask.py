@@ -13,6 +13,9 @@ from lamina.contracts.harness import (
     leaves,
     map_leaves,
     not_finite,
+    restore,
+    seed_host,
+    state_of,
     varied,
 )
 
@@ -78,7 +81,7 @@ def _masks(case):
     return {"its end": right, "its beginning": right[:, ::-1].copy(), "holes": holes}
 
 
-def _flow(case, layer, mask, inputs=None):
+def _flow(case, layer, mask, inputs=None, training=False):
     """Output arrays, and the masks that arrive after the layer, one an output."""
     inputs = case.inputs if inputs is None else inputs
     flat, which = keras.tree.flatten(inputs), _masked_arrays(inputs)
@@ -89,13 +92,17 @@ def _flow(case, layer, mask, inputs=None):
             else keras.ops.convert_to_tensor(x)
             for x, m in zip(flat, which, strict=True)
         ]
-        out = case.apply(layer, keras.tree.pack_sequence_as(inputs, given), False)
+        before = state_of(layer) if layer.built else []
+        seed_host()
+        out = case.apply(layer, keras.tree.pack_sequence_as(inputs, given), training)
         arrived = []
         for y in keras.tree.flatten(out):
             sink = _Sink()
             sink(y)
             arrived.append(None if sink.arrived is None else leaves(sink.arrived)[0])
-    return leaves(out), arrived
+        found = case.leaves(out)
+        restore(before)
+    return found, arrived
 
 
 def _has_steps(case):
@@ -161,30 +168,62 @@ def masked_steps_do_not_matter(case: Case) -> Answer:
         return skipped(NO_STEPS)
     if case.traits.mask == "create":
         return skipped("it makes the mask from those values")
+    return case.once("padding", lambda: _padded(case))["other numbers"]
+
+
+@contract("mask.nan_padding", needs="mask", advice=True, follows=("mask.invariance",))
+def nan_in_padding_does_not_matter(case: Case) -> Answer:
+    """NaN at masked steps reaches the output: 0 * NaN is NaN."""
+    if not _has_steps(case):
+        return skipped(NO_STEPS)
+    if case.traits.mask == "create":
+        return skipped("it makes the mask from those values")
+    return case.once("padding", lambda: _padded(case))["NaN"]
+
+
+def _padded(case):
+    """The answers where masked steps hold other numbers, and where they hold NaN."""
     layer = case.ready(perturb=True)
-    rng = np.random.default_rng(4)
-    for place, mask in _masks(case).items():
-        if mask.all():
-            continue
-        before, arrived = _flow(case, layer, mask)
-        for what, fill in (("other numbers", _other), ("NaN", _nan)):
-            inputs = _filled(case, mask, lambda x, fill=fill: fill(x, rng, case.traits))
-            after, _ = _flow(case, layer, mask, inputs)
-            shown = arrived if case.traits.mask != "propagate" else [mask] * len(arrived)
-            pair = _visible(before, shown), _visible(after, shown)
-            if worst := difference(*pair):
-                return broken(
-                    f"{what} at masked steps ({place}) change the output",
-                    "a row's prediction depends on how far it was padded, and with what",
-                    "ops.where(mask, x, 0) before sums, products and statistics (0 * NaN is NaN)",
-                    filled_with=what,
-                    masked=place,
-                    **worst.values(),
-                )
+    rng, found = np.random.default_rng(4), {"other numbers": None, "NaN": None}
+    fills = {"other numbers": _large, "NaN": _nan}
+    for training in case.modes:
+        for place, mask in _masks(case).items():
+            if mask.all():
+                continue
+            before, arrived = _flow(case, layer, mask, None, training)
+            for what, fill in fills.items():
+                if found[what] or (training and what == "NaN"):
+                    continue
+                inputs = _filled(case, mask, lambda x, fill=fill: fill(x, rng, case.traits))
+                after, _ = _flow(case, layer, mask, inputs, training)
+                shown = arrived if case.traits.mask != "propagate" else [mask] * len(arrived)
+                worst = difference(_visible(before, shown), _visible(after, shown))
+                if worst and not (training and not case.repeats(layer, training)):
+                    found[what] = _seen(what, place, worst, training)
+    return found
 
 
-def _other(x, rng, traits):
-    return varied(x, rng, traits) * (1 if not is_float(x) or traits.domain else 3)
+def _seen(what, place, worst, training):
+    return broken(
+        f"{what} at masked steps ({place}) change the output{' in training' if training else ''}",
+        "a row's prediction depends on how far it was padded, and with what",
+        "ops.where(mask, x, 0) before sums, products and statistics, in training too "
+        "(0 * NaN is NaN)",
+        filled_with=what,
+        masked=place,
+        **worst.values(),
+    )
+
+
+def _large(x, rng, traits):
+    """Other numbers of the sample's range, half of them fifty times as large.
+
+    Beyond any ordinary padding, and what an additive mask of -1e9 in a softmax still hides.
+    """
+    y = varied(x, rng, traits)
+    if not is_float(x) or traits.domain:
+        return y
+    return (y * rng.choice([1, 50], x.shape)).astype(x.dtype)
 
 
 def _nan(x, rng, traits):
@@ -225,14 +264,16 @@ def a_fully_masked_row_is_harmless(case: Case) -> Answer:
     layer = case.ready()
     mask = _masks(case)["its end"].copy()
     mask[0] = False
-    outputs, _ = _flow(case, layer, mask)
-    if bad := not_finite(outputs):
-        number, place, value = bad
-        return broken(
-            f"with row 0 fully masked the output is {value}",
-            "one empty row makes the loss, and then every weight, NaN",
-            "divide by ops.maximum(count, 1); before softmax use -3e4, not -inf",
-            row=0,
-            at=f"output {number} {list(place)}",
-            value=str(value),
-        )
+    for training in case.modes:
+        outputs, _ = _flow(case, layer, mask, None, training)
+        if bad := not_finite(outputs):
+            number, place, value = bad
+            return broken(
+                f"with row 0 fully masked the output is {value}"
+                f"{' in training' if training else ''}",
+                "one empty row makes the loss, and then every weight, NaN",
+                "divide by ops.maximum(count, 1); before softmax use -3e4, not -inf",
+                row=0,
+                at=f"output {number} {list(place)}",
+                value=str(value),
+            )

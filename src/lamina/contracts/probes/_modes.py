@@ -13,11 +13,12 @@ from lamina.contracts.harness import (
     can_compile,
     compiled,
     difference,
+    graph_of,
+    has_mode,
     is_random_state,
     layer_code,
-    leaves,
+    never_called,
     own_state,
-    perturb_weights,
     random_draws,
     restore,
     seed_host,
@@ -79,7 +80,7 @@ def children_learn_the_mode(case: Case) -> Answer:
     layer = case.ready()
     received = {}
     for child in sub_layers(layer):
-        if "training" in getattr(child, "call_signature_parameters", ()):
+        if has_mode(child):
             _listen(child, received)
     case.call(layer, training=True)
     for name, modes in received.items():
@@ -109,8 +110,7 @@ def statistics_move_in_training(case: Case) -> Answer:
     layer = case.ready()
     own = [v for v in variables_of(layer) if not v.trainable and not is_random_state(v)]
     layers = [layer, *sub_layers(layer)]
-    has_mode = any("training" in getattr(x, "call_signature_parameters", ()) for x in layers)
-    if not own or not (has_mode or case.traits.stateful):
+    if not own or not (any(map(has_mode, layers)) or case.traits.stateful):
         if case.traits.stateful and not variables_of(layer):
             return broken("the trait `stateful` is declared, but it has no variables")
         return None
@@ -132,61 +132,34 @@ def statistics_move_in_training(case: Case) -> Answer:
     )
 
 
-def _values(layer):
-    return [as_array(x) for _, x in state_of(layer)]
+def _break(case, outputs, variables, training):
+    """What a compiled call gives, against an eager one."""
+    if [y.shape for y in outputs[0]] != [y.shape for y in outputs[1]]:
+        return broken(f"compiled it returns other shapes than in eager code{_in(training)}")
+    for pair, what in ((outputs, "gives other outputs"), (variables, "leaves other state")):
+        if worst := difference(*pair, *REORDERED):
+            return broken(
+                f"compiled it {what}{_in(training)}",
+                "fit() and predict() compile: the model trained is not the one that was tried",
+                "use keras.ops on tensors, and no Python state or NumPy, in call()",
+                **worst.values(),
+            )
+    return None
 
 
-def _compiled_pair(case, layer, training, jit):
-    """Outputs and variables of an eager and of a compiled call, from one state.
+def _in(training):
+    return " in training" if training else ""
 
-    Compiled first: what a layer keeps from tracing breaks its next call.
-    """
+
+def _eager(case, layer, training):
+    """Outputs and variables of an eager call after a compiled one, which breaks what is kept."""
     state = state_of(layer)
     seed_host()
-    run = compiled(layer, lambda tree: case.apply(layer, tree, training), jit)
-    with layer_code(f"calling it {'under XLA (jit)' if jit else 'in a graph'}"):
-        graph = leaves(run(case.tensors()))
-    later = _values(layer)
-    restore(state)
-    seed_host()
     with layer_code("calling it in eager code after a compiled call"):
-        eager = leaves(case.apply(layer, case.tensors(), training))
-    after = _values(layer)
+        outputs = case.leaves(case.apply(layer, case.tensors(), training))
+    variables = [as_array(x) for _, x in state_of(layer)]
     restore(state)
-    return (eager, graph), (after, later)
-
-
-def _never_called(case):
-    """A layer that is built by symbolic inputs alone, where that makes all of its variables."""
-    called, layer = case.ready(perturb=True), case.fresh()
-    try:
-        case.functional(layer, case.batch)
-    except Exception:
-        return called
-    if len(state_of(layer)) != len(state_of(called)):
-        return called
-    perturb_weights(layer)
-    return layer
-
-
-def _compiled_break(case, layer, jit):
-    for training in (False, True):
-        outputs, variables = _compiled_pair(case, layer, training, jit)
-        with random_draws() as draws:
-            alike = case.repeats(layer, training)
-        # TensorFlow's XLA draws other numbers from one seed; a missing seed is for random.*.
-        if not alike or (draws.any and jit and BACKEND == "tensorflow"):
-            continue
-        if [y.shape for y in outputs[0]] != [y.shape for y in outputs[1]]:
-            return broken("compiled it returns other shapes than in eager code")
-        for pair, what in ((outputs, "gives other outputs"), (variables, "leaves other state")):
-            if worst := difference(*pair, *REORDERED):
-                return broken(
-                    f"compiled it {what}{' in training' if training else ''}",
-                    "fit() and predict() compile: the model trained is not the one that was tried",
-                    "use keras.ops on tensors, and no Python state or NumPy, in call()",
-                    **worst.values(),
-                )
+    return outputs, variables
 
 
 @contract("mode.eager_equals_graph", follows=("compile.jit", "state.no_python_mutation"))
@@ -194,9 +167,31 @@ def eager_and_graph_agree(case: Case) -> Answer:
     """Traced into a graph it fails, or computes something else than in eager code."""
     if not can_compile():
         return skipped(f"{BACKEND} runs eagerly")
-    if BACKEND == "jax" and not case.traits.jit:
-        return skipped("the trait `jit` says that it cannot be compiled")
-    return _compiled_break(case, _never_called(case), jit=BACKEND == "jax")
+    if BACKEND == "jax":
+        if not case.traits.jit:
+            return skipped("the trait `jit` says that it cannot be compiled")
+        return case.once("compiled", lambda: _compiled_break(case))
+    for training in case.modes:
+        found = None
+        # A graph for any number of rows serves shape.none_batch too; the sample's decides.
+        for axes in ((),) if case.traits.fixed_batch else ((0,), ()):
+            graph = graph_of(case, training, axes)
+            found = None if graph.problem else _graph_break(case, graph, training)
+            if not (graph.problem or found):
+                break
+        else:
+            if graph.problem:
+                raise graph.problem
+            return found
+
+
+def _graph_break(case, graph, training):
+    compiled = graph.outputs(case, case.inputs)
+    eager = _eager(case, graph.layer, training)
+    if not case.repeats(graph.layer, training):
+        return None
+    outputs, variables = zip(eager, compiled, strict=True)
+    return _break(case, outputs, variables, training)
 
 
 @contract("compile.jit", excused_by="jit", slow=True, follows=("state.no_python_mutation",))
@@ -206,4 +201,26 @@ def compiles_under_xla(case: Case) -> Answer:
         return skipped("the trait `jit` says that it cannot be compiled")
     if not can_compile():
         return skipped(f"not compiled on {BACKEND}")
-    return _compiled_break(case, case.ready(perturb=True), jit=True)
+    return case.once("compiled", lambda: _compiled_break(case))
+
+
+def _compiled_break(case):
+    """On JAX, where graphs are compiled, this is the answer of mode.eager_equals_graph too."""
+    layer = never_called(case) if BACKEND == "jax" else case.ready(perturb=True)
+    for training in case.modes:
+        state = state_of(layer)
+        seed_host()
+        run = compiled(layer, lambda tree, t=training: case.apply(layer, tree, t), jit=True)
+        with layer_code(f"calling it under XLA (jit){_in(training)}"):
+            outputs = case.leaves(run(case.tensors()))
+        variables = [as_array(x) for _, x in state_of(layer)]
+        restore(state)
+        eager = _eager(case, layer, training)
+        with random_draws() as draws:
+            alike = case.repeats(layer, training)
+        # TensorFlow's XLA draws other numbers from one seed; a missing seed is for random.*.
+        if not alike or (draws.any and BACKEND == "tensorflow"):
+            continue
+        if found := _break(case, (eager[0], outputs), (eager[1], variables), training):
+            return found
+    return None

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 
 from lamina._common import Tree
@@ -14,13 +15,13 @@ from lamina.contracts.harness import (
     can_compile,
     compiled,
     difference,
+    graph_of,
+    is_float,
     layer_code,
-    leaves,
     own_state,
     random_draws,
-    random_ops_of_graph,
     restore,
-    state_of,
+    rows,
 )
 
 
@@ -28,7 +29,7 @@ from lamina.contracts.harness import (
 def each_draw_is_new(case: Case) -> Answer:
     """The same random numbers come at every call: a fixed seed reaches the draw."""
     layer = case.ready()
-    for training in (True, False):
+    for training in case.modes[::-1]:
         with random_draws() as first:
             case.advance(layer, training)
         with random_draws() as second:
@@ -53,6 +54,45 @@ def each_draw_is_new(case: Case) -> Answer:
         )
 
 
+@contract("random.per_row", excused_by="draws", rank=105, follows=("random.no_global_rng",))
+def each_row_draws_for_itself(case: Case) -> Answer:
+    """Identical rows get identical draws: one draw serves the whole batch."""
+    if case.traits.draws == "batch":
+        return skipped("the trait `draws` is declared")
+    training = True in case.modes
+    same = rows(case.inputs, [_richest_row(case)] * (case.batch if case.traits.fixed_batch else 4))
+    layer, before = case.ready(same), _host_states()
+    with random_draws() as draws:
+        case.call(layer, same, training)
+    if not draws.any and _host_states() == before:
+        return skipped("it draws no random numbers")
+    # As in random.fresh_when_compiled: from one state but for the seeds.
+    start, first, moved = own_state(layer), None, None
+    for _ in range(12):
+        out = case.advance(layer, training, same)
+        restore(start)
+        out = [y for y in out if y.ndim and y.shape[0] == case.with_inputs(same).batch]
+        if not out or difference([np.broadcast_to(y[:1], y.shape) for y in out], out):
+            return None
+        first = first or out
+        moved = moved or difference(first, out)
+    if moved is None:
+        return skipped("its draws do not reach its output")
+    return broken(
+        "twelve training calls gave each of the identical rows the same, and other values each "
+        "time",
+        "one draw serves the whole batch: it regularises less, and the batch size changes it",
+        "draw with the batch in the shape: (ops.shape(x)[0], 1, 1)",
+        **moved.values(),
+    )
+
+
+def _richest_row(case):
+    """The row of the largest numbers: noise that multiplies zeros does not show."""
+    first = next((x for x in keras.tree.flatten(case.inputs) if x.ndim and is_float(x)), None)
+    return 0 if first is None else int(np.abs(first.reshape(len(first), -1)).sum(1).argmax())
+
+
 @contract("random.fresh_when_compiled", follows=("random.no_global_rng",))
 def compiled_draws_are_new(case: Case) -> Answer:
     """Eagerly random, compiled it repeats one draw for ever."""
@@ -63,10 +103,10 @@ def compiled_draws_are_new(case: Case) -> Answer:
     start = own_state(layer)
 
     def draws_new_numbers(call: Callable[[Tree], Tree], count: int) -> bool:
-        first = leaves(call(given))
+        first = case.leaves(call(given))
         for _ in range(count):
             restore(start)
-            if difference(first, leaves(call(given)), 0, 0):
+            if difference(first, case.leaves(call(given)), 0, 0):
                 return True
         return False
 
@@ -75,9 +115,14 @@ def compiled_draws_are_new(case: Case) -> Answer:
         return case.apply(layer, tree, True)
 
     given = case.tensors()
+    before = _host_states()
+    with layer_code("calling it in training"), random_draws() as draws:
+        eagerly(given)
+    # What draws from the clock alone shows in two calls, what draws seldom in eight.
+    seen = draws.any or _host_states() != before
     # A layer may draw seldom: compiled, it gets three times as many calls to show that it does.
     with layer_code("calling it in training"):
-        if not draws_new_numbers(eagerly, 8):
+        if not draws_new_numbers(eagerly, 8 if seen else 2):
             return None
     # JAX compiles with jit only; on TensorFlow a graph shows it as well, and compiles faster.
     run = compiled(layer, eagerly, jit=BACKEND == "jax")
@@ -97,14 +142,14 @@ def global_generators_are_left_alone(case: Case) -> Answer:
     """A call uses up random numbers of the whole process: no seed of the layer controls it."""
     layer = case.ready()
     own = {id(v) for v in layer.variables}
-    for training in (True, False):
+    for training in case.modes[::-1]:
         before = _host_states()
         with random_draws() as draws:
             case.advance(layer, training)
         used = [n for n, state in _host_states().items() if state != before[n]]
         strangers = [g for g in draws.generators if id(g.state) not in own]
         used += [f"the Keras seed generator `{g.name}`" for g in strangers[:1]]
-        used += _graph_draws(case, layer, training)
+        used += _graph_draws(case, training)
         if not (used or case.traits.python_state or case.repeats(layer, training)):
             used = ["what no seed can set, such as the clock or the operating system"]
         if used:
@@ -117,15 +162,14 @@ def global_generators_are_left_alone(case: Case) -> Answer:
             )
 
 
-def _graph_draws(case, layer, training):
-    state = state_of(layer)
-    try:
-        found = random_ops_of_graph(lambda t: case.apply(layer, t, training), case.tensors())
-    except Exception:
-        return []  # mode.eager_equals_graph reports it.
-    finally:
-        restore(state)
-    return [f"TensorFlow's global generator ({name})" for name in found]
+def _graph_draws(case, training):
+    """Draws in the traced call; that it cannot be traced mode.eager_equals_graph reports."""
+    if BACKEND != "tensorflow":
+        return []
+    graph = graph_of(case, training, () if case.traits.fixed_batch else (0,))
+    if graph.problem and not case.traits.fixed_batch:
+        graph = graph_of(case, training)
+    return [f"TensorFlow's global generator ({name})" for name in graph.draws]
 
 
 def _host_states():

@@ -4,20 +4,17 @@ import keras
 
 from lamina.contracts._contract import Answer, broken, contract, skipped
 from lamina.contracts.harness import (
+    BACKEND,
     REORDERED,
     Case,
     LayerFailed,
     difference,
+    graph_of,
     layer_code,
-    leaves,
-    restore,
     rows,
     same_shapes,
-    seed_host,
     shapes,
-    state_of,
     tensors,
-    traced_for_any,
     with_length,
 )
 
@@ -29,16 +26,14 @@ def _agrees(symbolic, actual):
     )
 
 
-def _symbolic(case, layer, batch):
-    """The layer's outputs on symbolic inputs."""
-    with layer_code(f"calling it on symbolic inputs with batch {batch}"):
-        return keras.tree.flatten(case.functional(layer, batch).outputs)
+def _in_training(training):
+    return " in training" if training else ""
 
 
-def _actual(case, layer, inputs=None):
-    """Output tensors of an eager call."""
-    with layer_code("calling it"):
-        out = case.apply(layer, case.tensors(inputs))
+def _actual(case, layer, inputs=None, training=False):
+    """Shapes and dtypes of the output of an eager call."""
+    with layer_code(f"calling it{_in_training(training)}"):
+        out = case.apply(layer, case.tensors(inputs), training)
         return [x for x in keras.tree.flatten(out) if x is not None]
 
 
@@ -46,29 +41,39 @@ def _actual(case, layer, inputs=None):
 def symbolic_outputs_are_the_actual_ones(case: Case) -> Answer:
     """What the layer says about its output is not what it returns."""
     layer = case.ready()
-    found = _actual(case, layer)
-    symbols = _symbolic(case, layer, case.batch)
+    for training in case.modes:
+        found = _actual(case, layer, None, training)
+        with layer_code(f"calling it on symbolic inputs{_in_training(training)}"):
+            symbols = case.symbolic(layer, case.batch, training)
+        if wrong := _misannounced(case, layer, symbols, found, _in_training(training)):
+            return wrong
+
+
+def _misannounced(case, layer, symbols, found, mode):
     if len(found) != len(symbols):
-        return broken(f"it announces {len(symbols)} outputs and returns {len(found)}")
+        return broken(f"it announces {len(symbols)} outputs and returns {len(found)}{mode}")
     announced = [tuple(s.shape) for s in symbols]
     returned = [tuple(x.shape) for x in found]
     if not all(_agrees(s, a) for s, a in zip(announced, returned, strict=True)):
         return broken(
-            f"it announces the shape {announced} and returns {returned}",
+            f"it announces the shape {announced} and returns {returned}{mode}",
             "Functional models are built on a false shape and fail in a later layer, or do not",
-            "correct compute_output_shape, or leave it out: Keras then finds the shape itself",
+            "correct compute_output_shape, or leave it out: Keras then finds the shape itself; "
+            "the shape must be the same in training",
             announced=announced,
             returned=returned,
         )
     if not _claims_dtype(layer) or "output_dtype" in case.traits:
         return None
     for s, x in zip(symbols, found, strict=True):
-        if keras.backend.standardize_dtype(x.dtype) != s.dtype:
+        has = keras.backend.standardize_dtype(x.dtype)
+        if has != s.dtype:
             return broken(
-                f"it announces {s.dtype} and returns {keras.backend.standardize_dtype(x.dtype)}",
+                f"it announces {s.dtype} and returns {has}{mode}",
                 "the next layer of a Functional model is built for another dtype",
                 "correct the dtype in compute_output_spec",
                 trait="output_dtype",
+                declare=has,
             )
 
 
@@ -87,21 +92,25 @@ def axis_0_is_the_batch(case: Case) -> Answer:
     """An output has not as many rows as the input: samples are merged, split or lost."""
     if "batch_axes_out" in case.traits:
         return _declared_batch_axes(case)
-    for inputs in (case.inputs, *_other_batches(case)[:1]):
-        try:
-            found = _actual(case, case.fresh(), inputs)
-        except LayerFailed:
-            continue  # shape.any_batch reports it.
-        count = case.with_inputs(inputs).batch
-        for x in found[: None if case.target.kind == "layer" else 1]:
-            if not len(x.shape) or x.shape[0] != count:
-                return broken(
-                    f"{count} rows in, output shape {tuple(x.shape)}",
-                    "samples are mixed up with one another; labels no longer fit their rows",
-                    "reshape with the batch as the first size and -1 elsewhere: (batch, -1, ...)",
-                    inputs=shapes(inputs),
-                    outputs=[tuple(x.shape) for x in found],
-                )
+    layer = case.fresh()
+    for training in case.modes:
+        for inputs in (case.inputs, *_other_batches(case)[:1]):
+            try:
+                found = _actual(case, layer, inputs, training)
+            except LayerFailed:
+                layer = case.fresh()
+                continue  # shape.any_batch reports it.
+            count = case.with_inputs(inputs).batch
+            for x in found[: None if case.target.kind == "layer" else 1]:
+                if not len(x.shape) or x.shape[0] != count:
+                    return broken(
+                        f"{count} rows in, output shape {tuple(x.shape)}{_in_training(training)}",
+                        "samples are mixed up with one another; labels no longer fit their rows",
+                        "reshape with the batch as the first size and -1 elsewhere: "
+                        "(batch, -1, ...)",
+                        inputs=shapes(inputs),
+                        outputs=[tuple(x.shape) for x in found],
+                    )
 
 
 def _declared_batch_axes(case):
@@ -130,20 +139,26 @@ def any_number_of_rows(case: Case) -> Answer:
     """It works for some numbers of rows only."""
     if case.traits.fixed_batch:
         return skipped("the trait `fixed_batch` is declared")
+    return case.once("any batch", lambda: _every_batch(case))
+
+
+def _every_batch(case):
     layer = case.fresh()
-    usual = [tuple(x.shape) for x in _actual(case, layer)]
-    for inputs in _other_batches(case):
-        count = case.with_inputs(inputs).batch
-        with layer_code(f"calling it on a batch of {count}"):
-            found = [tuple(x.shape) for x in _actual(case, layer, inputs)]
-        for one, other in zip(usual, found, strict=True):
-            if not _fits(case, one, other, count):
-                return broken(
-                    f"{case.batch} rows give the shape {one}, {count} rows {other}",
-                    "the last, smaller batch of an epoch or a single prediction fails",
-                    "take the batch from ops.shape(x)[0]; squeeze named axes only",
-                    rows=count,
-                )
+    for training in case.modes:
+        usual = [tuple(x.shape) for x in _actual(case, layer, None, training)]
+        for inputs in _other_batches(case):
+            count = case.with_inputs(inputs).batch
+            with layer_code(f"calling it on a batch of {count}{_in_training(training)}"):
+                found = [tuple(x.shape) for x in _actual(case, layer, inputs, training)]
+            for one, other in zip(usual, found, strict=True):
+                if not _fits(case, one, other, count):
+                    return broken(
+                        f"{case.batch} rows give the shape {one}, {count} rows {other}"
+                        f"{_in_training(training)}",
+                        "the last, smaller batch of an epoch or a single prediction fails",
+                        "take the batch from ops.shape(x)[0]; squeeze named axes only",
+                        rows=count,
+                    )
 
 
 def _fits(case, one, other, count):
@@ -173,75 +188,102 @@ def works_with_an_unknown_batch(case: Case) -> Answer:
         return skipped("the trait `fixed_batch` is declared")
     if _few_batches(case):
         return skipped("it works for some batch sizes only: see shape.any_batch")
-    layer = case.fresh()
-    with layer_code("calling it on a symbolic input of unknown batch"):
-        model = case.functional(layer)
-    announced = [tuple(s.shape) for s in keras.tree.flatten(model.outputs)]
-    for inputs in [case.inputs, *_other_batches(case)]:
-        expected = case.call(layer, inputs)
-        if not all(_agrees(s, y.shape) for s, y in zip(announced, expected, strict=True)):
+    samples = [case.inputs, *_other_batches(case)[:1]]
+    for training in case.modes:
+        layer = case.fresh()
+        what = f"calling it on a symbolic input of unknown batch{_in_training(training)}"
+        with layer_code(what):
+            symbols = case.symbolic(layer, None, True) if training else _outputs(case, layer)
+        if found := _with_unknown(case, layer, (0,), samples, symbols, training):
+            return found
+
+
+def _outputs(case, layer, batch=None, axes=()):
+    """The outputs of a Functional model of it."""
+    return keras.tree.flatten(case.functional(layer, batch, axes).outputs)
+
+
+def _with_unknown(case, layer, axes, samples, symbols, training):
+    """What it announces for unknown `axes`, and its own call in a graph of them.
+
+    Its compute_output_shape may hide the latter; so it runs under fit() on a dataset whose last
+    batch is shorter, or whose rows differ in length.
+    """
+    announced = [tuple(s.shape) for s in symbols]
+    graph = _graph(case, axes, training)
+    layer = graph.layer if graph else layer
+    call = _caller(case, layer, training, compiled=axes != (0,) and not graph)
+    for inputs in samples:
+        with layer_code(f"calling it with {shapes(inputs)}{_in_training(training)}"):
+            expected = call(inputs)
+        returned = [y.shape for y in expected]
+        if len(announced) != len(returned) or not all(map(_agrees, announced, returned)):
             return broken(
-                f"with an unknown batch it announces {announced}, and returns "
-                f"{[y.shape for y in expected]}",
-                "a model built on it takes one batch size only",
-                "use ops.shape(x)[0] for the batch, or -1 in a reshape",
+                f"with unknown axes {axes} it announces {announced}, and returns "
+                f"{returned}{_in_training(training)}",
+                "a model built on it takes one size only",
+                "use ops.shape(x)[0] for the batch, or -1 in a reshape; compute_output_shape must "
+                "give None where a length is unknown",
                 announced=announced,
             )
-    return _traced_break(case, layer, (0,), [case.inputs, *_other_batches(case)])
-
-
-def _traced_break(case, layer, axes, samples):
-    """The layer's own call in a graph of unknown lengths, which its compute_output_shape may hide.
-
-    So it runs under fit() on a dataset whose last batch is shorter, or whose rows differ in length.
-    """
-    run = traced_for_any(lambda tree: case.apply(layer, tree, False), case.tensors(), axes)
-    if run is None or not case.repeats(layer, False):
-        return None
-    for inputs in samples:
-        state = state_of(layer)
-        seed_host()
-        with layer_code(f"running it in a graph where axes {axes} have no fixed length"):
-            found = leaves(run(case.tensors(inputs)))
-        restore(state)
-        expected = case.call(layer, inputs, False)
-        worst = same_shapes(expected, found) and difference(expected, found, *REORDERED)
-        if worst or not same_shapes(expected, found):
-            return broken(
-                f"in a graph where axes {axes} have no fixed length it gives something else",
-                "fit() on batches of differing sizes trains another model than the one tried",
-                "take lengths from ops.shape(x), never from x.shape, where they may be None",
-                expected=[y.shape for y in expected],
-                returned=[y.shape for y in found],
-                **(worst.values() if worst else {}),
-            )
+        if graph:
+            found = graph.outputs(case, inputs)[0]
+            worst = same_shapes(expected, found) and difference(expected, found, *REORDERED)
+            wrong = worst or not same_shapes(expected, found)
+            if wrong and case.repeats(layer, training):
+                return broken(
+                    f"in a graph where axes {axes} have no fixed length it gives something else"
+                    f"{_in_training(training)}",
+                    "fit() on batches of differing sizes trains another model than the one tried",
+                    "take lengths from ops.shape(x), never from x.shape, where they may be None",
+                    expected=returned,
+                    returned=[y.shape for y in found],
+                    **(worst.values() if worst else {}),
+                )
     return None
+
+
+def _graph(case, axes, training):
+    """The call traced with unknown axes; None where the backend traces nothing."""
+    if BACKEND != "tensorflow":
+        return None
+    graph = graph_of(case, training, axes)
+    if graph.problem:
+        raise graph.problem
+    return graph
+
+
+def _caller(case, layer, training, compiled):
+    """`case.call`, on JAX compiled where many lengths follow."""
+    if compiled and not training:
+        return case.quick(layer)
+    return lambda inputs: case.call(layer, inputs, training)
 
 
 @contract("shape.none_axes", rank=210, needs="variable_axes")
 def works_with_unknown_lengths(case: Case) -> Answer:
     """It needs to know the length of an axis that is declared variable."""
     axes = case.traits.variable_axes
-    layer = case.fresh()
-    with layer_code(f"calling it on a symbolic input with axes {axes} unknown"):
-        model = case.functional(layer, case.batch if case.traits.fixed_batch else None, axes)
-    announced = [tuple(s.shape) for s in keras.tree.flatten(model.outputs)]
-    longest = max(x.shape[a] for x in keras.tree.flatten(case.inputs) for a in axes if a < x.ndim)
-    call = case.quick(layer)
-    for length in (longest, longest + 1, 2 * longest + 1):
-        inputs = with_length(case.inputs, axes, length)
-        with layer_code(f"calling it with length {length} on axes {axes}"):
-            expected = call(inputs)
-        if not all(_agrees(s, y.shape) for s, y in zip(announced, expected, strict=True)):
-            return broken(
-                f"with unknown axes {axes} it announces {announced}; at length {length} it returns "
-                f"{[y.shape for y in expected]}",
-                "sequences of another length fail or are cut",
-                "compute_output_shape must give None where a length is unknown",
-                length=length,
-            )
-    with layer_code("running a model of unknown lengths"):
-        model(tensors(case.model_inputs()))
-    batch = () if case.traits.fixed_batch else (0,)
-    longer = [with_length(case.inputs, axes, n) for n in (longest, longest + 1)]
-    return _traced_break(case, layer, (*batch, *axes), longer)
+    batch = case.batch if case.traits.fixed_batch else None
+    unknown = axes if case.traits.fixed_batch else (0, *axes)
+    for training in case.modes:
+        layer = case.fresh()
+        with layer_code(f"calling it on a symbolic input with axes {axes} unknown"):
+            model = None if training else case.functional(layer, batch, axes)
+            symbols = case.symbolic(layer, batch, True, axes) if training else model.outputs
+        lengths = _lengths(case, axes)
+        samples = [with_length(case.inputs, axes, n) for n in lengths]
+        symbols = keras.tree.flatten(symbols)
+        if found := _with_unknown(case, layer, unknown, samples, symbols, training):
+            return found
+        if model:
+            with layer_code("running a model of unknown lengths"):
+                model(tensors(case.model_inputs(samples[1])))
+
+
+def _lengths(case, axes):
+    """The sample's length, and others: as many as the trait `max_length` allows."""
+    usual = max(x.shape[a] for x in keras.tree.flatten(case.inputs) for a in axes if a < x.ndim)
+    most = case.traits.max_length or 2 * usual + 1
+    longer = [n for n in (usual + 1, 2 * usual + 1) if n <= most]
+    return [usual, *(longer or [max(1, usual - 1)])]

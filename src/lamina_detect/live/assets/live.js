@@ -7,6 +7,8 @@ const FRAME = 80;
 const SPANS = [10, 50, 200, 1000];
 const NICE = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 604800, 2592000, 31536000];
 
+// Beyond it "one window in" is a guess from the tail, and no count.
+const MOST = 1e6;
 const ENDED = "the line has ended; when it starts again, it is followed";
 
 const $ = (id) => document.getElementById(id);
@@ -94,6 +96,12 @@ function clock(sample) {
   if (anchor) return new Date(place(sample) * 1000).toLocaleString("sv");
   return elapsed(sample / r, 1);
 }
+// As the clock on the wall shows it; with the day where more than one is in sight.
+function wall(t, range, step) {
+  const text = new Date(t * 1000).toLocaleString("sv");
+  if (range > 86400) return step >= 86400 ? text.slice(0, 10) : text.slice(5, 16);
+  return step >= 60 ? text.slice(11, 16) : text.slice(11, 19);
+}
 function elapsed(s, digits) {
   if (s < 0) return "";
   const text = (v) => String(Math.floor(v)).padStart(2, "0");
@@ -112,7 +120,8 @@ function begin(told) {
     ring = new Ring(line.leads.length + 1, line.first);
     received = lost = 0;
     anchor = firstAnchor = lastStamp = frozen = null;
-    $("threshold").textContent = line.threshold === null ? "none: too few windows" : number(line.threshold);
+    $("threshold").textContent = line.threshold === null ? "none" : number(line.threshold);
+    if (line.threshold === null) $("none").textContent = "No alarms: what was learned has too few windows to state a rate of false ones, so there is no threshold.";
     $("title").textContent = line.leads.length > 4 ? `${line.leads.length} leads, live` : `${line.leads.join(", ")}, live`;
     fillSpans();
     build();
@@ -175,11 +184,11 @@ function build() {
     const axis = { stroke: soft, font: "11px system-ui", grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
     const plot = new uPlot({
       width: width(), height: last ? 150 : 105, legend: { show: false },
-      padding: [4, 22, 0, 0],
+      padding: [8, 22, last ? 0 : 8, 0],
       cursor: { sync: { key: "line" }, drag: { x: true, y: false, setScale: false }, points: { show: false }, bind: { dblclick: () => () => { follow(); return null; } } },
       scales: { x: { time: anchor !== null && rate() !== null }, y: last ? { range: (u, low, high) => [0, Math.max(high || 0, (line.threshold || 1) * 1.25)] } : {} },
       axes: [
-        { ...axis, size: last ? 34 : 0, show: last, values: xlabels() },
+        { ...axis, size: last ? 30 : 0, space: 80, show: last, values: xlabels() },
         { ...axis, size: 56, values: (u, ticks) => ticks.map((t) => number(t, 5)) },
       ],
       series: [{}, { stroke: css(last ? "--score" : "--signal"), width: 1.25, points: { show: false }, fill: last ? css("--gap") : undefined }],
@@ -195,7 +204,7 @@ function build() {
   dirty = true;
 }
 function xlabels() {
-  if (anchor && rate()) return undefined;
+  if (anchor && rate()) return (u, ticks) => ticks.map((t) => wall(t, ticks[ticks.length - 1] - ticks[0], ticks[1] - ticks[0]));
   return (u, ticks) => ticks.map((t) => (line.rate ? elapsed(t, ticks.length > 1 && ticks[1] - ticks[0] < 1 ? 1 : 0) : t.toLocaleString("en")));
 }
 function under(u, series) {
@@ -237,7 +246,8 @@ function draw(now) {
   dirty = false;
   drawn = now;
   const b = frozen ? frozen[1] : ring.end, a = Math.max(ring.first, frozen ? frozen[0] : b - span);
-  const full = frozen ? frozen : [b - span < ring.first && span >= KEEP ? ring.first : b - span, b];
+  // Nothing before the first sample, unless there is hardly anything yet.
+  const full = frozen ? frozen : [Math.max(b - span, Math.min(ring.first, b - 5 * line.window)), b];
   const columns = width();
   charts.forEach((chart, i) => {
     const [xs, ys] = ring.picture(i, a, Math.max(a, b), columns);
@@ -286,7 +296,7 @@ function table() {
       if (alarm.start >= ring.first) freeze(alarm.start - 6 * w, end + 3 * w);
       else go.title = "no longer kept on this page";
     });
-    const cells = [alarm.id, go, open ? "lasts" : duration(alarm.end - alarm.start), number(alarm.highest), alarm.one_in ? number(alarm.one_in) : "–", alarm.lead];
+    const cells = [alarm.id, go, open ? "lasts" : duration(alarm.end - alarm.start), number(alarm.highest), alarm.one_in > MOST ? "over a million" : number(alarm.one_in), alarm.lead];
     cells.forEach((content, i) => {
       const cell = document.createElement("td");
       cell.append(content);

@@ -28,6 +28,7 @@ function drawBelow(u, lane, app, c) {
     ctx.lineWidth = devicePixelRatio;
     for (const edge of [current.start, current.end]) line(ctx, x(edge), bbox.top, x(edge), bbox.top + bbox.height, [3, 3]);
   }
+  if (current?.nearest && app.store.leads[lane.lead]?.name === current.nearest.lead) drawUsual(u, current.nearest, c);
   for (const jump of app.clock.jumps || []) {
     if (jump < from || jump > to) continue;
     ctx.strokeStyle = c.soft;
@@ -35,6 +36,16 @@ function drawBelow(u, lane, app, c) {
     line(ctx, x(jump - .5), bbox.top, x(jump - .5), bbox.top + bbox.height, [6, 4]);
   }
   ctx.restore();
+}
+
+/* The usual shape that is nearest to the current event: what was expected there. */
+function drawUsual(u, { start, every, usual }, c) {
+  const { ctx } = u;
+  ctx.strokeStyle = c.usual;
+  ctx.lineWidth = 3 * devicePixelRatio;
+  ctx.beginPath();
+  usual.forEach((value, k) => ctx.lineTo(u.valToPos(start + k * every, "x", true), u.valToPos(value, "y", true)));
+  ctx.stroke();
 }
 
 /* Above the lines. */

@@ -159,6 +159,7 @@ class App {
     const colour = (name, words) => { const i = element("i"); i.style.background = `var(--${name})`; return element("span", {}, i, words); };
     const parts = [colour("score", "score"), colour("causal", "causal score, known at once")];
     if (this.alarms) parts.push(colour("alarm-wash", "alarm"));
+    if (this.page.events.some((event) => event.nearest)) parts.push(colour("usual", "nearest usual shape, of the current event"));
     if (this.page.conditions.some(([kind]) => kind === "gap")) parts.push(colour("gap", "gap"));
     if (this.page.labels.length) parts.push(colour("warn", "marked in the file"));
     if (this.beats) parts.push(element("span", {}, "● beat ", element("span", { className: "mark" }, "▼"), " beat marked as anomalous"));

@@ -24,7 +24,7 @@ class Overview {
     const tall = Math.max(signal.most - signal.least, 1e-12);
     const block = uPlot.paths.stepped({ align: 1 });
     this.plot = new uPlot({
-      width: lanes.width, height: STRIP, padding: [3, 8, 3, 0], legend: { show: false }, cursor: { show: false },
+      width: lanes.width, height: STRIP, padding: [3, RIGHT, 3, 0], legend: { show: false }, cursor: { show: false },
       scales: {
         x: { time: false, range: [whole.from, whole.to] }, s: { range: [0, top] },
         // The lead in the upper half, the score in the lower one.

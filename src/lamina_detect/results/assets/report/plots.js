@@ -1,6 +1,6 @@
 /* The stacked charts of the leads and of the score, one uPlot each, with one view and one pointer. */
 
-const AXIS = 56, NARROW_AXIS = 44;
+const AXIS = 56, NARROW_AXIS = 44, RIGHT = 16;
 
 function palette() {
   const style = getComputedStyle(document.documentElement), colours = {};
@@ -21,7 +21,7 @@ class Lanes {
   get axis() { return this.width < 500 ? NARROW_AXIS : AXIS; }
   /* For the times below the charts: dates take two lines. */
   get below() { return this.app.clock.dates ? 38 : 24; }
-  get inner() { return this.width - this.axis - 8; }
+  get inner() { return this.width - this.axis - RIGHT; }
 
   leadHeight() {
     const count = this.app.store.leads.length, room = Math.max(260, Math.min(620, window.innerHeight * .52));
@@ -82,7 +82,7 @@ class Lanes {
   plot(lane, parent, height, series, bands = []) {
     const last = lane.lead === null, c = this.colours, app = this.app;
     const options = {
-      width: this.width, height: height + (last ? this.below : 0), padding: [4, 8, last ? 0 : 4, 0], legend: { show: false }, series, bands,
+      width: this.width, height: height + (last ? this.below : 0), padding: [4, RIGHT, last ? 0 : 4, 0], legend: { show: false }, series, bands,
       cursor: {
         drag: { x: false, y: false, setScale: false }, points: { show: false }, y: false,
         sync: { key: "lamina", scales: ["x", null] },

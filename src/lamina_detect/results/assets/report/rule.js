@@ -49,7 +49,7 @@ class Rule {
     return {
       start: first.start, end: last.end, exact: first.exact && last.exact, peak, score: this.height[best],
       alarm: this.height[best] >= threshold, one_in: this.oneIn(this.height[best]),
-      expert: known ? known.expert : "", ...this.leadsOf(peak),
+      expert: known ? known.expert : "", nearest: known ? known.nearest : null, ...this.leadsOf(peak),
     };
   }
 
