@@ -8,7 +8,7 @@ import pytest
 import lamina_detect
 from lamina_detect import Scores, find_events
 from lamina_detect.model import tail_table
-from lamina_detect.results import BlockMaxima, alarm_threshold, causal_threshold, tail_of
+from lamina_detect.results import BlockMaxima, Tail, alarm_threshold, causal_threshold, tail_of
 
 WINDOW = 10
 
@@ -89,10 +89,20 @@ def test_rarity_is_the_inverse_of_the_threshold(rng):
     tail = tail_of(maxima_of(rng.exponential(size=2000)))
     for rate in (0.1, 0.01, 1e-4):
         assert tail.one_in(tail.exceeded(rate)) == pytest.approx(1 / rate)
-    assert tail.one_in(0.0) == 1 and np.isfinite(tail.one_in(1e9))
+    assert tail.one_in(0.0) == 1 and tail.one_in(1e9) == tail.one_in(1e305) == 1e9
+    assert Tail(0.0, 0.0, 50).one_in(1.0) == 1e9
 
 
-@pytest.mark.parametrize(("gap", "between", "alarms"), [(3, 0, 1), (9, 0, 2), (9, 4, 1)])
+def test_an_alarm_lasts_32_windows_at_most():
+    score = np.full(100 * WINDOW, 0.1)
+    score[5::WINDOW] = 6 + np.arange(100) / 100
+    alarms = sorted(
+        (e for e in find_events(scores_of(score), WINDOW, 5.0) if e.alarm), key=lambda e: e.start
+    )
+    assert [alarm.peak // WINDOW for alarm in alarms] == [32, 65, 98, 99]
+
+
+@pytest.mark.parametrize(("gap", "between", "alarms"), [(7, 0, 1), (9, 0, 2), (9, 4, 1)])
 def test_alarms_of_one_event_are_joined(gap, between, alarms):
     score = np.full(60 * WINDOW, 0.1)
     first, second = 20 * WINDOW + 5, (20 + gap) * WINDOW + 5

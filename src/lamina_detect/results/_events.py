@@ -24,6 +24,8 @@ MIN_EVENTS, MAX_EVENTS = 10, 1000
 # The tail's steepness is read between the median and this part of the highest: far enough out to be
 # the tail, and with enough windows to be steady.
 TAIL = 0.1
+# One window in so many: the tail reaches as far as one likes, what it says there means nothing.
+RAREST = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +79,8 @@ class Tail:
     def one_in(self, score: float) -> float:
         """One usual window in so many scores at least so high."""
         steep = max(self.high - self.middle, 1e-9) / np.log(0.5 / TAIL)
-        # No more than a float holds.
-        return max(1.0, float(np.exp(min((score - self.high) / steep, 700.0)) / TAIL))
+        beyond = min((score - self.high) / steep, np.log(RAREST))
+        return float(np.clip(np.exp(beyond) / TAIL, 1.0, RAREST))
 
 
 def find_threshold(score: np.ndarray, window: int, rate: float = FALSE_ALARMS) -> float:
