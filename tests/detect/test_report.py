@@ -474,8 +474,10 @@ PAINTED = """[...document.querySelectorAll("#detail canvas")].map(canvas => {
 })"""
 # The lowest and the highest that the first chart draws.
 LIMITS = """(() => {
-  const values = lamina.app.lanes.lanes[0].plot.data.slice(1).flatMap(a => Array.from(a));
-  const there = values.filter(v => v !== null);
+  const lane = lamina.app.lanes.lanes[0];
+  const lines = lane.plot.data.slice(1).flatMap(a => Array.from(a));
+  const bars = lane.bars.filter((_, k) => k % 4 > 1);
+  const there = [...lines, ...bars].filter(v => v !== null && !Number.isNaN(v));
   return [Math.min(...there), Math.max(...there)];
 })()"""
 

@@ -132,7 +132,8 @@ class Lanes {
     for (const lane of this.lanes) {
       if (lane.lead === null) this.drawScore(lane, held);
       else if (!held) {
-        const { data, least, most } = leadSeries(store, this.columns, lane.lead);
+        const { data, bars, least, most } = leadSeries(store, this.columns, lane.lead);
+        lane.bars = bars;
         lane.range = this.rangeOf(lane.lead, least, most);
         lane.plot.setData(data);
       } else lane.plot.redraw(false);
@@ -149,7 +150,9 @@ class Lanes {
       const most = Math.max(late.most, causal.most, 1.3 * threshold, 1);
       lane.range = [0, app.form(most) * 1.08];
     }
-    lane.plot.setData([this.columns.x, late.line, late.block, causal.line, causal.block]);
+    lane.late = late.bars;
+    lane.causal = causal.bars;
+    lane.plot.setData([...late.data, ...causal.data.slice(1)]);
   }
 
   rangeOf(lead, least, most) {

@@ -101,7 +101,7 @@ function thumbOf(app, peak) {
   const name = app.rule.leadsOf(peak).lead, lead = Math.max(0, store.leads.findIndex((l) => l.name === name));
   const view = { from: Math.max(0, peak - around), to: Math.min(page.length, peak + around) };
   view.span = view.to - view.from;
-  const { data: [x, line, low], least, most } = leadSeries(store, columnsOf(store, view, 80), lead);
+  const { data: [x, line, low], least, most } = leadSeries(store, columnsOf(store, view, view.span), lead);
   const space = "http://www.w3.org/2000/svg", picture = document.createElementNS(space, "svg"), drawn = document.createElementNS(space, "polyline");
   const points = x.map((at, k) => [at, line[k] ?? low[k]]).filter((pair) => pair[1] !== null);
   drawn.setAttribute("points", points.map(([at, value]) => `${((at - view.from) / view.span * 160).toFixed(1)},${(42 - (value - least) / (most - least || 1) * 40).toFixed(1)}`).join(" "));
