@@ -274,3 +274,13 @@ def test_the_wheel_holds_what_the_page_is_made_of(tmp_path):
     assets = ROOT / "src" / "lamina_detect" / "results" / "assets"
     wanted = {p.relative_to(ROOT / "src").as_posix() for p in assets.rglob("*") if p.is_file()}
     assert len(wanted) > 15 and not wanted - set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_the_command_does_not_say_0_alarms():
+    from lamina_cli._detect import summary
+
+    event = {"peak": 7, "time": "7", "score": 2.5, "lead": "a", "alarm": False, "expert": "power"}
+    counts = dict(samples=9, gaps=0, clipped=0, flat=0, alarms=0, windows=40, seconds=1)
+    run = dict(recording="a", leads=["a"], rate=None, settings={"window": 3}, notes=[], left_out=[])
+    run |= counts | dict(threshold=3.0, highest=[event], against_annotations=None)
+    assert "no alarm above 3.0: the highest reaches 2.5, 83 % of it" in summary(run, "out")
