@@ -128,8 +128,8 @@ function drawBars(u, bars, colour, scale) {
     // Whole pixels: two halves side by side are paler than one.
     const left = Math.round(bbox.left + (bars[k] - x.min) * across);
     const wide = Math.max(Math.round(bbox.left + (bars[k + 1] - x.min) * across) - left, 1);
-    const top = bbox.top + (y.max - high) * up;
-    ctx.fillRect(left, top - .6 * px, wide, (high - low) * up + 1.2 * px);
+    const top = Math.round(bbox.top + (y.max - high) * up - .6 * px);
+    ctx.fillRect(left, top, wide, Math.max(Math.round((high - low) * up + 1.2 * px), 1));
   }
 }
 
@@ -142,8 +142,8 @@ function drawWash(u, bars, colour, scale, alpha) {
   for (let k = 0; k < bars.length; k += 4) {
     if (Number.isNaN(bars[k + 3])) continue;
     const left = Math.round(bbox.left + (bars[k] - x.min) * across), right = Math.round(bbox.left + (bars[k + 1] - x.min) * across);
-    const top = bbox.top + (y.max - bars[k + 3]) * up;
-    ctx.fillRect(left, top, right - left, bbox.top + y.max * up - top);
+    const top = Math.round(bbox.top + (y.max - bars[k + 3]) * up);
+    ctx.fillRect(left, top, right - left, Math.round(bbox.top + y.max * up) - top);
   }
   ctx.globalAlpha = 1;
 }

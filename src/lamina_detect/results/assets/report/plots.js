@@ -17,7 +17,6 @@ class Lanes {
     this.build();
   }
 
-  get width() { return Math.max(240, this.root.clientWidth); }
   get axis() { return this.width < 500 ? NARROW_AXIS : AXIS; }
   /* For the times below the charts: dates take two lines. */
   get below() { return this.app.clock.dates ? 38 : 24; }
@@ -33,6 +32,7 @@ class Lanes {
     const old = this.lanes || [];
     for (const lane of old) lane.plot.destroy();
     this.root.replaceChildren();
+    this.measure();
     this.colours = palette();
     const height = this.leadHeight();
     this.lanes = this.app.store.leads.map((lead, i) => this.leadLane(lead, i, height));
@@ -166,7 +166,11 @@ class Lanes {
     return [middle - wide * .56, middle + wide * .56];
   }
 
+  /* Once: asking for it makes the browser lay out the page anew. */
+  measure() { this.width = Math.max(240, this.root.clientWidth); }
+
   resize() {
+    this.measure();
     for (const lane of this.lanes) lane.plot.setSize({ width: this.width, height: lane.plot.height });
     this.draw();
   }

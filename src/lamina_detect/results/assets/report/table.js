@@ -1,5 +1,7 @@
 /* The table of events, with what people say of each. */
 
+const FIRST_ROWS = 60;
+
 class Table {
   constructor(app) {
     this.app = app;
@@ -17,9 +19,12 @@ class Table {
     });
   }
 
+  /* The first rows at once, the others when the charts stand. */
   draw() {
-    const rows = this.app.events.map((event, i) => this.row(event, i + 1));
-    if (rows.length) this.body.replaceChildren(...rows);
+    const { events } = this.app, rows = (from, to) => events.slice(from, to).map((event, i) => this.row(event, from + i + 1));
+    clearTimeout(this.rest);
+    if (events.length) this.body.replaceChildren(...rows(0, FIRST_ROWS));
+    if (events.length > FIRST_ROWS) this.rest = setTimeout(() => { this.body.append(...rows(FIRST_ROWS)); this.here(); }, 200);
     this.here();
   }
 
