@@ -384,7 +384,13 @@ class TestInABrowser:
     def test_on_paper_no_event_is_cut(self, browser, report, tmp_path):
         with opened(browser, report) as page:
             page.evaluate("lamina.app.go(lamina.app.events[0])")
+            span(page)
+            page.evaluate(
+                "addEventListener('beforeprint', () => { printed = lamina.app.lanes.width })"
+            )
             sheets = page.pdf(path=tmp_path / "report.pdf", format="A4")
+            assert page.evaluate("printed") < 700
+            assert page.evaluate("lamina.app.lanes.width") > 1000
             assert 1 < len(re.findall(rb"/Type\s*/Page\b", sheets)) < 8
             page.emulate_media(media="print")
             assert page.is_visible("#still svg") and page.is_visible("#detail canvas")

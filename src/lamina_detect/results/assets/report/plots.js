@@ -167,7 +167,10 @@ class Lanes {
   }
 
   /* Once: asking for it makes the browser lay out the page anew. */
-  measure() { this.width = Math.max(240, this.root.clientWidth); }
+  measure() {
+    const paper = document.documentElement.classList.contains("printing");
+    this.width = paper ? PAPER_WIDTH : Math.max(240, this.root.clientWidth);
+  }
 
   resize() {
     this.measure();
@@ -179,6 +182,8 @@ class Lanes {
 }
 
 const PX_PER_MM = 96 / 25.4;
+// Of the charts on A4 or Letter, with the margins that browsers leave.
+const PAPER_WIDTH = 670;
 
 /* Where a lead is for most of the time: a quiet stretch is not blown up beyond a fifth of it. */
 function usualRange(store, lead) {
