@@ -176,6 +176,12 @@ def summary(run: dict[str, Any], out: str) -> str:
 def _alarms(run: dict[str, Any]) -> str:
     if run["threshold"] is None:
         return f"no alarm: {_count(run['windows'], 'window')} are too few to state a rate"
+    if not run["alarms"] and run["highest"]:
+        # Not "0 alarms", which reads as if there were nothing to see.
+        highest = run["highest"][0]["score"]
+        part = 100 * highest / run["threshold"]
+        reached = f"the highest reaches {highest:.1f}, {part:.0f} % of it"
+        return f"no alarm above {run['threshold']:.1f}: {reached}"
     return f"{_count(run['alarms'], 'alarm')} above {run['threshold']:.1f}"
 
 
