@@ -28,6 +28,7 @@ from lamina_detect.corpus._plan import (
 )
 from lamina_detect.corpus._source import Source
 from lamina_detect.corpus._store import Store
+from lamina_detect.corpus._totals import standing
 from lamina_detect.corpus._worker import MODEL, Worker
 from tests.detect.corpus_support import hidden, make_corpus, make_model, rows
 from tests.detect.support import pulses, write_record
@@ -242,6 +243,14 @@ def test_a_reader_of_parquet_does_not_see_half_a_part(tmp_path):
     write_rows(store, "events", "done", [])
     (tmp_path / "events" / ".part-x.17.parquet").write_bytes(b"PAR1")
     assert pyarrow.dataset.dataset(tmp_path / "events").count_rows() == 0
+
+
+def test_a_part_that_is_damaged_is_named(tmp_path):
+    store = Store(str(tmp_path))
+    (tmp_path / "summary").mkdir()
+    (tmp_path / "summary" / "part-x.parquet").write_bytes(b"")
+    with pytest.raises(BadInput, match=r"summary/part-x\.parquet: damaged: .* is run again"):
+        standing(store)
 
 
 def test_one_driver_at_a_time(tmp_path):

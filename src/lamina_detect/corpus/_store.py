@@ -116,7 +116,14 @@ class Store:
     @contextlib.contextmanager
     def parquet(self, name: str) -> Iterator[Any]:
         """A `pyarrow.parquet.ParquetFile`, closed after."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with self.fs.open(self.path(name), "rb") as raw, pq.ParquetFile(raw) as file:
-            yield file
+        try:
+            with self.fs.open(self.path(name), "rb") as raw, pq.ParquetFile(raw) as file:
+                yield file
+        except pa.ArrowInvalid as error:
+            raise BadInput(
+                f"{self.path(name)}: damaged: {first_line(error)}; without it, and the part of "
+                "the same name in summary/, its batch is run again"
+            ) from None
