@@ -83,6 +83,28 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path):
     assert ids(tmp_path) == ["a.npy"]
 
 
+def test_results_of_another_job_are_no_recordings(tmp_path):
+    for name in ("a.npy", "out/manifest.parquet", "out/summary/part-x.parquet"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert ids(tmp_path) == ["a.npy"]
+
+
+def test_a_link_that_leads_nowhere_is_planned_and_is_gone(tmp_path):
+    (tmp_path / "a.npy").symlink_to(tmp_path / "nothing")
+    source = Source(str(tmp_path))
+    (planned,) = source.planned(None)
+    assert planned == Planned("a.npy", ["a.npy"], 0, "")
+    with pytest.raises(BadInput, match="is gone"), source.fetched(planned):
+        pass
+
+
+def test_a_name_that_is_no_text_is_said(tmp_path):
+    (tmp_path / os.fsdecode(b"\xff.npy")).write_bytes(b"x")
+    with pytest.raises(BadInput, match="not UTF-8"):
+        ids(tmp_path)
+
+
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(BadInput, match="there is no such folder"):
         ids(tmp_path / "nothing")

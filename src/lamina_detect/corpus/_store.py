@@ -32,7 +32,7 @@ def filesystem(url: str) -> tuple[Any, str, bool]:
 def absolute(place: str | os.PathLike[str]) -> str:
     """A path from wherever a worker is; a URL stays as it is."""
     text = os.fspath(place)
-    return text.rstrip("/") if "://" in text or "::" in text else str(pathlib.Path(text).absolute())
+    return text.rstrip("/") if "://" in text or "::" in text else str(pathlib.Path(text).resolve())
 
 
 class Store:
