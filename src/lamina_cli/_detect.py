@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lamina_cli._backend import BackendOption, choose_backend
+from lamina_cli._backend import BackendOption, choose_backend, import_keras
 from lamina_cli._detect_all import detect_all
 
 
@@ -99,7 +99,8 @@ def detect(
             raise BadInput(f"--{useless[0].replace('_', '-')} needs --from FOLDER")
         if model and fit:
             raise BadInput("--model scores with what was learned: give it or --fit, not both")
-        # Not before: it imports keras.
+        # Not before: it takes seconds.
+        import_keras()
         from lamina_detect import detect as job
 
         with _progress() as progress:
