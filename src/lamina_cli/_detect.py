@@ -1,14 +1,12 @@
 """`lamina detect`: find what is unusual in a recording."""
 
-import contextlib
 import json
-import sys
-from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
 
 from lamina_cli._backend import BackendOption, choose_backend
+from lamina_cli._progress import progress_bar
 
 
 def detect(
@@ -52,7 +50,7 @@ def detect(
     reading |= {"decimal": decimal, "dates": dates}
     settings = {"window": window, "shapes": shapes, "seed": seed}
     try:
-        with _progress() as progress:
+        with progress_bar() as progress:
             run = job(
                 recording, out, fit, column, rate, progress, reading, false_alarms, **settings
             )
@@ -60,23 +58,6 @@ def detect(
         typer.echo(f"lamina detect: {error}".replace("\n", " "), err=True)
         raise typer.Exit(2) from None
     typer.echo(json.dumps(run, indent=2) if as_json else summary(run, out))
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], object] | None]:
-    """A bar on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda what, done, of: bar.update(
-            task, description=what, completed=done, total=of if of > 1 else None
-        )
 
 
 def summary(run: dict[str, Any], out: str) -> str:

@@ -31,7 +31,7 @@ def _plain(value):
     return _policies_named(json.loads(text))
 
 
-def _policies_named(value):
+def _policies_named(value: Any) -> Any:
     """The data with each dtype policy by its name, in which it may be written as well."""
     if isinstance(value, list):
         return [_policies_named(v) for v in value]

@@ -184,7 +184,8 @@ def nan_in_padding_does_not_matter(case: Case) -> Answer:
 def _padded(case):
     """The answers where masked steps hold other numbers, and where they hold NaN."""
     layer = case.ready(perturb=True)
-    rng, found = np.random.default_rng(4), {"other numbers": None, "NaN": None}
+    rng = np.random.default_rng(4)
+    found: dict[str, Answer] = {"other numbers": None, "NaN": None}
     fills = {"other numbers": _large, "NaN": _nan}
     for training in case.modes:
         for place, mask in _masks(case).items():

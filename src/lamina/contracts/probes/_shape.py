@@ -181,7 +181,18 @@ def _few_batches(case):
         return True
 
 
-@contract("shape.none_batch", rank=220, follows=("shape.any_batch", "compile.jit"))
+@contract(
+    "shape.none_batch",
+    rank=220,
+    follows=(
+        "shape.any_batch",
+        "shape.spec_matches_call",
+        "compile.jit",
+        "mode.eager_equals_graph",
+        "state.no_python_mutation",
+        "random.no_global_rng",
+    ),
+)
 def works_with_an_unknown_batch(case: Case) -> Answer:
     """A model with an unknown batch cannot be made of it, or then gives something else."""
     if case.traits.fixed_batch:

@@ -125,7 +125,7 @@ def _moves_gradient(case: Case, layer: Any, one: Any, other: Any) -> bool:
         objective.at(inputs)
         by_weight, by_input = objective.gradients()
         found.append([np.asarray(g) for g in [*by_weight, *by_input] if g is not None])
-    return difference(*found, NOTHING, 0) is not None
+    return difference(found[0], found[1], NOTHING, 0) is not None
 
 
 @contract("argument.used", excused_by="inert_arguments", advice=True, slow=True)
@@ -206,14 +206,14 @@ def _differs(case: Case, layer: Any, value: float) -> bool:
                 pair = [_effects(case, x, inputs, training) for x in (usual, layer)]
             except LayerFailed:
                 continue
-            if difference(*pair, 0, 0):
+            if difference(pair[0], pair[1], 0, 0):
                 return True
     if not case.traits.differentiable:
         return False
     grads = [Objective(case, x, case.inputs, True in case.modes, True) for x in (usual, layer)]
     flat = [[g for part in o.gradients() for g in part] for o in grads]
     pair = [[np.asarray(g) for g in one if g is not None] for one in flat]
-    return difference(*pair, NOTHING, 0) is not None
+    return difference(pair[0], pair[1], NOTHING, 0) is not None
 
 
 def _telling(case: Case, value: float) -> Iterator[Any]:
