@@ -17,7 +17,18 @@ from lamina.contracts.harness import (
 
 @contract("forward.finite", rank=130, excused_by="domain")
 def values_are_finite(case: Case) -> Answer:
-    """The output is NaN or infinite for an ordinary input."""
+    """The output is NaN or infinite for an ordinary input.
+
+    Promise: ordinary inputs, zeros and constants give finite outputs.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return x / ops.norm(x, axis=-1, keepdims=True)
+
+    Repair: add a small constant under the division, root or logarithm.
+    Trait: `domain` says that it is by design.
+    """
     layer = case.ready()
     for name, inputs in points(case.inputs, case.traits):
         for training in case.modes:
@@ -35,7 +46,17 @@ def values_are_finite(case: Case) -> Answer:
 
 @contract("input.unchanged", rank=50)
 def inputs_stay_as_they_were(case: Case) -> Answer:
-    """The caller's own inputs are changed by the call."""
+    """The caller's own inputs are changed by the call.
+
+    Promise: the caller's inputs stay as they were.
+
+    A layer that breaks it:
+
+        def call(self, inputs):
+            mask = inputs.pop("mask")
+
+    Repair: copy first: inputs = dict(inputs).
+    """
     for convert in (lambda tree: map_leaves(np.copy, tree), case.tensors):
         layer = case.ready()
         given = convert(case.inputs)

@@ -46,7 +46,18 @@ CUSTOM_GRADIENT = {"custom_gradient", "custom_derivatives"}
 
 @contract("portable.backends", excused_by="backends")
 def only_keras_operations(case: Case) -> Answer:
-    """call() hands its tensors to functions of one backend: it fails on the others."""
+    """call() hands its tensors to functions of one backend: it fails on the others.
+
+    Promise: call() uses Keras' own operations, which every backend has.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return tf.nn.relu(x)
+
+    Repair: use keras.ops; a choice between backends is made by keras.backend.backend().
+    Trait: `backends` says that it is by design.
+    """
     if case.traits.backends:
         return skipped(f"the trait `backends` says {', '.join(case.traits.backends)}")
     layer = case.ready()

@@ -33,7 +33,18 @@ BASE = ("name", "dtype", "trainable")
 
 @contract("input.used", excused_by="unused_inputs", rank=125)
 def every_input_moves_something(case: Case) -> Answer:
-    """Varying one input moves no output, loss or mask: it is not used."""
+    """Varying one input moves no output, loss or mask: it is not used.
+
+    Promise: varying one input moves an output, a loss, a mask or a gradient.
+
+    A layer that breaks it:
+
+        def call(self, scores, ids):
+            return scores + ops.cast(ids == 0, scores.dtype) * -1e-40
+
+    Repair: look for a constant that float32 drops, or a result that is thrown away.
+    Trait: `unused_inputs` says that it is by design.
+    """
     layer = case.ready(perturb=True)
     if not all(case.repeats(layer, training) for training in case.modes):
         return skipped("it draws what no seed of its own controls: see random.no_global_rng")
@@ -130,7 +141,20 @@ def _moves_gradient(case: Case, layer: Any, one: Any, other: Any) -> bool:
 
 @contract("argument.used", excused_by="inert_arguments", advice=True, slow=True)
 def every_number_moves_something(case: Case) -> Answer:
-    """A numeric argument of the constructor moves nothing: no output, draw, loss or gradient."""
+    """A numeric argument of the constructor moves nothing: no output, draw, loss or gradient.
+
+    Promise: a numeric argument of the constructor moves something.
+
+    A layer that breaks it:
+
+        def __init__(self, rate=0.1, second_rate=0.1, **kwargs): ...
+        def call(self, x, training=False):
+            return dropout(dropout(x, self.rate), self.rate)
+
+    Repair: use it or take it out. Advice: it may matter only beside another argument, as a fill
+    value does.
+    Trait: `inert_arguments` says that it is by design.
+    """
     try:
         config = config_of(case.fresh())
     except LayerFailed:
