@@ -87,7 +87,7 @@ docs: .venv/dev
 
 # What the README and the guides show is what the demo and the examples draw.
 pictures: demo .venv/dev
-	$(BIN)/python docs/_tools/pictures.py out/demo/report.html docs/images/demo.svg
+	$(BIN)/python docs/_tools/pictures.py out/demo/report.html docs/images
 	$(BIN)/python docs/_tools/live_picture.py out/demo/model.keras docs/images/live.png
 	for name in adversarial_signal distill_subclassed grad_cam perceptual_images; do \
 	  $(RUN) -m examples.$$name docs/images/$$name.png || exit 1; done

@@ -1,12 +1,13 @@
 """How fast the layers of images are, beside the field's own programs.
 
-    python -m benchmarks.imaging [fourier] [sense] [radon] [wavelet] [resample]
+    python -m benchmarks.imaging [fourier] [sense] [radon] [wavelet] [resample] [nufft]
 
 On TensorFlow and JAX; a layer runs compiled, as in a model's `predict`.
 """
 
 from collections.abc import Callable
 
+import finufft
 import keras
 import numpy as np
 import pywt
@@ -19,6 +20,8 @@ from keras import ops
 import lamina
 from benchmarks._bench import Bench, parser_of, run
 from benchmarks._pairs import timer
+from lamina._common import Array
+from lamina.imaging._complex import fourier_weighted, join, native, pair, split
 
 RNG = np.random.default_rng(0)
 Call = Callable[[], object]
@@ -175,12 +178,56 @@ def resample(bench: Bench) -> None:
     )
 
 
+def nufft(bench: Bench) -> None:
+    """201 radial spokes, there, back and both, beside finufft and the Toeplitz embedding."""
+    size, spokes = (32, 20) if bench.quick else (256, 201)
+    angle = np.arange(spokes)[:, None] * np.pi / spokes
+    radius = (np.arange(size) - size // 2) / size
+    points = np.stack([np.sin(angle) * radius, np.cos(angle) * radius], -1).reshape(-1, 2)
+    layer = lamina.NUFFT(np.clip(points, -0.5, np.nextafter(0.5, 0)), width=6)
+    x = normal(1, size, size, 2)
+    y = np.asarray(ops.convert_to_numpy(layer(x)))
+    rows, columns = np.ascontiguousarray(2 * np.pi * points.T).astype("float32")
+    image, values = (np.ascontiguousarray(z).view("complex64")[0, ..., 0] for z in (x, y))
+    name = f"{size}^2, {len(points)} points, J = 6"
+    bench.compare(
+        f"NUFFT, {name}",
+        timer(compiled(lambda x: layer(x), x)),
+        "finufft, eps 1e-5",
+        timer(lambda: finufft.nufft2d2(rows, columns, image, eps=1e-5, isign=-1)),
+        1 / 3,
+    )
+    bench.compare(
+        f"NUFFT's adjoint, {name}",
+        timer(compiled(lambda y: layer.adjoint(y), y)),
+        "finufft, eps 1e-5",
+        timer(lambda: finufft.nufft2d1(rows, columns, values, (size, size), eps=1e-5, isign=1)),
+        1 / 3,
+    )
+    # Its cost alone: two transforms of twice the size and a product, whatever the weights are.
+    weights = normal(2 * size, 2 * size)
+
+    def embedded(x: Array, weights: Array) -> Array:
+        half = size // 2
+        x = ops.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
+        z = fourier_weighted(native(split(x)), weights)
+        return join(pair(z, "float32"))[:, half:-half, half:-half]
+
+    bench.compare(
+        f"NUFFT, A^H A, {name}",
+        timer(compiled(lambda x: layer.adjoint(layer(x)), x)),
+        "Toeplitz embedding",
+        timer(compiled(embedded, x, weights)),
+    )
+
+
 SECTIONS = {
     "fourier": fourier,
     "sense": sense,
     "radon": radon,
     "wavelet": wavelet,
     "resample": resample,
+    "nufft": nufft,
 }
 
 if __name__ == "__main__":

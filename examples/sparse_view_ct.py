@@ -1,13 +1,13 @@
 """Real: the CT slice (a test file of pydicom). Not real: both sinograms, their noise, all phantoms.
 
-    python -m examples.sparse_view_ct [--epochs 6] [--out out/sparse_view_ct]
+    python -m examples.sparse_view_ct [--epochs 4] [--out out/sparse_view_ct]
 
 30 views of a slice where some hundred are usual. Filtered backprojection, with the filter that does
 best on the training phantoms, beside a learned primal-dual of three steps (Adler and Oktem, IEEE
 Trans. Med. Imaging 37, 2018), which starts from it. It is trained on random ellipses alone, half
-of them in a shell, and judged on Shepp-Logan and the CT slice. No sinogram is made by the network's own operator, else it would
-have made its data: those of ellipses are closed forms, the CT slice is turned and summed by SciPy on
-a grid twice as fine. Nothing here says anything about diagnosis.
+of them in a shell, and judged on Shepp-Logan and the CT slice. No sinogram is made by the network's
+own operator, else it would have made its data: those of ellipses are closed forms, the CT slice is
+turned and summed by SciPy on a grid twice as fine. Nothing here says anything about diagnosis.
 """
 
 import argparse
@@ -168,7 +168,7 @@ def correction(parts, name):
 
 
 def learned_primal_dual(filter):
-    """h += network(h, A x, y); x += network(x, A^H h); three times, from filtered backprojection."""
+    """h += network(h, A x, y); x += network(x, A^H h); three times, from a backprojection."""
     y = keras.Input((VIEWS, BINS, 1))
     radon = lamina.Radon(ANGLES, BINS, name="radon")
     radon.build((None, SIZE, SIZE, 1))
@@ -236,7 +236,7 @@ def draw(rows, path):
     pyplot.close(figure)
 
 
-def main(epochs=6, count=240, out="out/sparse_view_ct"):
+def main(epochs=4, count=240, out="out/sparse_view_ct"):
     """The rows of the table, the trained model and what it was judged on."""
     print(__doc__.splitlines()[0])
     keras.utils.set_random_seed(0)
@@ -267,7 +267,7 @@ def main(epochs=6, count=240, out="out/sparse_view_ct"):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--out", default="out/sparse_view_ct")
     arguments = parser.parse_args()
     main(arguments.epochs, out=arguments.out)

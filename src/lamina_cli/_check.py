@@ -1,39 +1,40 @@
-"""`lamina check`: holds layers to their contracts, each backend in a process of its own.
+"""`lamina check`: holds layers to their contracts, each backend in a process of its own."""
 
-The work is done by `_check_worker`, which may crash or hang: this side imports neither keras nor
-lamina, notes which contract was running, and goes on with the next one in a new process. The last
-worker is given what the earlier ones found, and makes the report.
-"""
-
+import ast
+import importlib.util
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import threading
-import time
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Annotated, Any
-from xml.sax.saxutils import quoteattr
+from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-BACKENDS = ("tensorflow", "jax", "torch")
+from lamina_cli._backend import BACKENDS, choose_backend
+from lamina_cli._check_explain import explained, listed
+from lamina_cli._check_run import Run
+from lamina_cli._check_settings import settings_of
+from lamina_cli._progress import progress_bar
+
 # Every other status makes a layer fail.
-STYLES = {"passed": "green", "skipped": "dim", "advice": "yellow", "expected": "yellow"}
+HARMLESS = ("passed", "skipped", "advice", "expected")
 
 
 def check(
     target: Annotated[
-        str, typer.Argument(help="module:Class, module:factory, file.py:Class, or model.keras")
-    ],
+        str | None,
+        typer.Argument(
+            help="file.py, package, model.keras, module:Class, module:factory or file.py:Class"
+        ),
+    ] = None,
     kwargs: Annotated[str, typer.Option(help="constructor arguments, as JSON")] = "{}",
     inputs: Annotated[
         str | None,
-        typer.Option(help="sample: float32(3,10,4), [float32(3,4),int32(3)], or a .npy/.npz file"),
+        typer.Option(
+            help="sample: float32(3,10,4), \\[float32(3,4),int32(3)], or a .npy/.npz file"
+        ),
     ] = None,
     traits: Annotated[str, typer.Option(help="declared traits, as JSON")] = "{}",
     contracts: Annotated[
@@ -42,32 +43,125 @@ def check(
     backends: Annotated[str | None, typer.Option(help="e.g. tensorflow,jax,torch")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="leave out the slow contracts")] = False,
     timeout: Annotated[float, typer.Option(help="seconds that one contract may take")] = 120.0,
-    as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+    expect: Annotated[
+        Path | None, typer.Option(help="TOML file of expected failures, a table a layer")
+    ] = None,
+    imports: Annotated[
+        list[str] | None,
+        typer.Option("--import", help="module or file to import first; repeatable"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the reports as JSON")] = False,
     junit: Annotated[Path | None, typer.Option(help="write a JUnit XML file")] = None,
+    reproduce: Annotated[
+        Path | None, typer.Option(help="write a script that fails as the first broken layer does")
+    ] = None,
+    explain: Annotated[
+        str | None, typer.Option(help="print what a contract promises, and stop")
+    ] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="list the contracts, and stop")] = False,
 ) -> None:
     """Is this layer right? Exit code 0: clean, 1: something is broken, 2: could not run."""
+    if show_list:
+        typer.echo(listed())
+        return
+    if explain:
+        _explain(explain)
+        return
     names = _backends(backends)
-    job = {"target": target, "inputs": inputs, "fast": fast, "contracts": contracts}
+    job = _job(target, imports or [], inputs, contracts, fast)
     job |= {"kwargs": _json("--kwargs", kwargs), "traits": _json("--traits", traits)}
-    reports: list[tuple[dict[str, Any], str]] = []
-    failed: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="lamina-check-") as folder:
+    job |= {"layers": settings_of(expect, Path.cwd()), "reproduce": reproduce is not None}
+    runs = []
+    with tempfile.TemporaryDirectory(prefix="lamina-check-") as folder, progress_bar() as progress:
         for name in names:
             shared = str(Path(folder) / "portable") if len(names) > 1 else None
-            run = Run({**job, "portable": shared, "first": names[0]}, name, timeout)
-            reports += run.reports()
-            failed += [f"{name}: {run.error}"] if run.error else []
-    for line in failed:
-        typer.echo(f"lamina check: {line}", err=True)
-    as_data = [report for report, _ in reports]
+            run = Run({**job, "portable": shared, "first": names[0]}, name, timeout, progress)
+            run.run()
+            runs.append(run)
+    _tell(runs, as_json, junit, reproduce)
+    reports = [report for run in runs for report, *_ in run.finished]
+    if any(run.error for run in runs) or not reports:
+        raise typer.Exit(2)
+    raise typer.Exit(int(not all(report["ok"] for report in reports)))
+
+
+def _tell(runs: list[Run], as_json: bool, junit: Path | None, reproduce: Path | None) -> None:
+    """Prints and writes what was found."""
+    for run in runs:
+        for line in [*run.notes, *([run.error] if run.error else [])]:
+            typer.echo(f"lamina check: {run.backend}: {line}".replace("\n", " "), err=True)
+    finished = [f for run in runs for f in run.finished]
+    reports = [report for report, *_ in finished]
     if as_json:
-        typer.echo(json.dumps(as_data, indent=2))
+        typer.echo(json.dumps(reports, indent=2))
     else:
-        for report, text in reports:
-            show(report, text)
+        for _, text, _ in finished:
+            typer.echo(text)
     if junit:
-        junit.write_text(junit_xml(as_data))
-    raise typer.Exit(2 if failed else int(not all(report["ok"] for report in as_data)))
+        junit.write_text(junit_xml(reports), encoding="utf-8")
+    scripts = [script for *_, script in finished if script]
+    if reproduce and scripts:
+        reproduce.write_text(scripts[0], encoding="utf-8")
+
+
+def _explain(contract: str) -> None:
+    try:
+        typer.echo(explained(contract))
+    except KeyError:
+        raise typer.BadParameter(
+            f"--explain takes a contract's id: `lamina check --list`. Received: {contract!r}"
+        ) from None
+
+
+def _job(
+    target: str | None, imports: list[str], inputs: str | None, contracts: str | None, fast: bool
+) -> dict[str, Any]:
+    """What every worker is told; a path that leads nowhere is refused before one starts."""
+    if target is None:
+        raise typer.BadParameter("a TARGET is missing: file.py, package, model.keras, module:Class")
+    for place in (target, *imports):
+        _exists(place)
+    return {
+        "target": target,
+        "imports": imports,
+        "inputs": inputs,
+        "contracts": contracts,
+        "fast": fast,
+    }
+
+
+def _exists(target: str) -> None:
+    place, _, name = target.partition(":")
+    if place.endswith((".py", ".keras")):
+        if not Path(place).is_file():
+            _refuse(f"no such file: {place}")
+        if name and place.endswith(".py") and not _defines(Path(place), name.partition(".")[0]):
+            _refuse(f"{place} defines no {name}")
+        return
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        if importlib.util.find_spec(place.partition(".")[0]) is None:
+            _refuse(f"no module {place} could be imported from here, and no such file")
+    finally:
+        sys.path.pop(0)
+
+
+def _defines(path: Path, name: str) -> bool:
+    """May a Python file have a name at its top level? Its source alone is looked at."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        _refuse(f"{path} could not be imported: {error}")
+    words = {
+        getattr(node, "name", None) or getattr(node, "id", None) or getattr(node, "asname", None)
+        for node in ast.walk(tree)
+    }
+    return name in words or "*" in words
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(f"lamina check: {message}", err=True)
+    raise typer.Exit(2)
 
 
 def _json(option: str, text: str) -> dict[str, Any]:
@@ -81,137 +175,54 @@ def _json(option: str, text: str) -> dict[str, Any]:
 
 
 def _backends(text: str | None) -> list[str]:
-    names = (text or os.environ.get("KERAS_BACKEND") or "tensorflow").split(",")
+    if text is None:
+        choose_backend()
+        return [os.environ.get("KERAS_BACKEND", BACKENDS[0])]
+    names = text.split(",")
     for name in names:
         if name not in BACKENDS:
             raise typer.BadParameter(f"--backends takes {', '.join(BACKENDS)}. Received: {name!r}")
     return names
 
 
-class Run:
-    """One target on one backend, through as many worker processes as it takes.
-
-    Attributes:
-        error: Why the target could not be run at all; empty when it could.
-    """
-
-    def __init__(self, job: dict[str, Any], backend: str, timeout: float) -> None:
-        self.job, self.backend, self.timeout = job, backend, timeout
-        self.error = ""
-        # Of the present worker: is a layer made, its reports, which contract of which layer runs.
-        self._opened = False
-        self._reports: list[tuple[dict[str, Any], str]] = []
-        self._running: tuple[int, str] | None = None
-        # Of all workers, by the layer's number.
-        self._results: dict[int, list[dict[str, Any]]] = {}
-
-    def reports(self) -> list[tuple[dict[str, Any], str]]:
-        """One report a layer: as data, and as text."""
-        while True:
-            code = self._work({**self.job, "results": self._results})
-            if self.error or code == 0:
-                return self._reports
-            if self._running is None:
-                self.error = f"the worker process died (exit code {code}) before any contract ran"
-                return self._reports
-            layer, contract = self._running
-            self._results.setdefault(layer, []).append(self._crashed(contract, code))
-
-    def _crashed(self, contract: str, code: int | None) -> dict[str, Any]:
-        """The result of a contract that did not come back: `code` None where it hung."""
-        why = f"killed its process (exit code {code})"
-        if code is None:
-            why = f"did not return within {self.timeout:g} s"
-        return {
-            "contract": contract,
-            "status": "crashed",
-            "message": f"the layer {why}",
-            "means": "it would take the whole training run with it",
-            "hint": "look for a loop without an end, an exit, or native code; --timeout gives more "
-            "time",
-            "seconds": self.timeout if code is None else 0.0,
-        }
-
-    def _work(self, job: dict[str, Any]) -> int | None:
-        """Runs a worker; its exit code, or None when a contract took too long."""
-        self._running, self._opened, self._reports = None, False, []
-        environment = {**os.environ, "KERAS_BACKEND": self.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        environment.setdefault("JAX_ENABLE_X64", "1")
-        reader, writer = os.pipe()
-        with tempfile.TemporaryFile() as file:
-            file.write(json.dumps(job).encode())
-            file.seek(0)
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "lamina_cli._check_worker", str(writer)],
-                stdin=file,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=environment,
-                pass_fds=[writer],
-            )
-        os.close(writer)
-        self._last_heard = time.monotonic()
-        listener = threading.Thread(target=self._listen, args=(reader,), daemon=True)
-        listener.start()
-        while worker.poll() is None:
-            time.sleep(0.05)
-            # Importing a backend takes long, and is not the layer's fault.
-            allowed = self.timeout + (0 if self._opened else 120)
-            if time.monotonic() - self._last_heard > allowed:
-                worker.kill()
-                worker.wait()
-                listener.join()
-                return None
-        listener.join()
-        return worker.returncode
-
-    def _listen(self, reader: int) -> None:
-        with os.fdopen(reader) as lines:
-            for line in lines:
-                self._last_heard = time.monotonic()
-                self._note(json.loads(line))
-
-    def _note(self, message: dict[str, Any]) -> None:
-        if "error" in message:
-            self.error = message["error"]
-        elif "opened" in message:
-            self._opened = True
-        elif "started" in message:
-            self._running = (message["number"], message["started"])
-        elif "result" in message:
-            self._results.setdefault(message["number"], []).append(message["result"])
-            self._running = None
-        else:
-            self._reports.append((message["report"], message["text"]))
-
-
-def show(report: dict[str, Any], text: str) -> None:
-    """The report's text; before it, on a terminal, a table of every contract."""
-    if sys.stdout.isatty():
-        table = Table("contract", "status", "message")
-        for r in report["results"]:
-            style = STYLES.get(r["status"], "bold red")
-            table.add_row(r["contract"], f"[{style}]{r['status']}[/]", escape(r["message"]))
-        Console().print(table)
-    typer.echo(text)
-
-
 def junit_xml(reports: list[dict[str, Any]]) -> str:
     """One suite a layer and backend, one case a contract."""
-    suites = []
+    suites = ElementTree.Element("testsuites")
     for report in reports:
-        name = quoteattr(f"{report['target']} on {report['backend']}")
-        cases = []
-        for r in report["results"]:
-            inner = ""
-            if r["status"] == "skipped":
-                inner = f"<skipped message={quoteattr(r['message'])}/>"
-            elif r["status"] not in STYLES:
-                inner = f"<failure message={quoteattr(r['message'])}/>"
-            seconds = f"{r['seconds']:.3f}"
-            cases.append(
-                f"<testcase classname={name} name={quoteattr(r['contract'])} "
-                f'time="{seconds}">{inner}</testcase>'
+        name, results = f"{report['target']} on {report['backend']}", report["results"]
+        counts = {
+            "tests": len(results),
+            "failures": sum(r["status"] in ("broken", "unexpected_pass") for r in results),
+            "errors": sum(r["status"] in ("error", "crashed") for r in results),
+            "skipped": sum(r["status"] == "skipped" for r in results),
+            "time": f"{sum(r['seconds'] for r in results):.3f}",
+        }
+        suite = ElementTree.SubElement(suites, "testsuite", name=name)
+        for key, value in counts.items():
+            suite.set(key, str(value))
+        for r in results:
+            case = ElementTree.SubElement(
+                suite,
+                "testcase",
+                classname=name,
+                name=r["contract"],
+                time=f"{r['seconds']:.3f}",
             )
-        suites.append(f'<testsuite name={name} tests="{len(cases)}">{"".join(cases)}</testsuite>')
-    return f'<?xml version="1.0" encoding="utf-8"?>\n<testsuites>{"".join(suites)}</testsuites>\n'
+            if r["status"] == "skipped":
+                ElementTree.SubElement(case, "skipped", message=r["message"])
+            elif r["status"] not in HARMLESS:
+                kind = "error" if r["status"] in ("error", "crashed") else "failure"
+                found = ElementTree.SubElement(case, kind, message=r["message"])
+                found.text = _words(r)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, "unicode")
+
+
+def _words(result: dict[str, Any]) -> str:
+    """A failure's text: what it means, where, and how to repair it."""
+    parts = {
+        "it means": result.get("means"),
+        "at": result.get("where"),
+        "repair": result.get("hint"),
+        "example": ", ".join(f"{k}={v}" for k, v in result.get("example", {}).items()),
+    }
+    return "\n".join(f"{k}: {v}" for k, v in parts.items() if v)

@@ -5,28 +5,16 @@
 
 import dataclasses
 import functools
-import importlib
-import importlib.util
 import json
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lamina_cli._check_targets import CannotRun, Subject, subjects
+
 if TYPE_CHECKING:
-    import numpy as np
-
     from lamina.contracts import Case
-
-# One array of a sample in words, such as float32(3,10,4).
-ARRAY = re.compile(r"[a-z]+\d*\([\d,\s]*\)")
-
-
-class CannotRun(Exception):
-    """The target could not be imported, or the options make no sense: in one sentence."""
 
 
 def main() -> None:
@@ -50,136 +38,73 @@ def main() -> None:
 def work(job: dict[str, Any], send: Callable[..., None]) -> None:
     """Every layer of the target, every contract that has no result yet; then its report.
 
-    Sends, in this order: `started` and `result` of each contract, `report` and `text` of each
-    layer. `job["results"]` holds what earlier workers, which died, had found of each.
+    Sends, in this order: `opening` a layer, `started` and `result` of each contract, `mode` around
+    each call, `report` of each layer, or `note` where it could not be opened. `job["results"]`
+    holds what earlier workers, which died, had found of each, `job["avoid"]` the modes that killed
+    them, `job["skip"]` the layers that did.
     """
-    from lamina.contracts import Result, open_case, report, sandbox
+    from lamina.contracts import CheckError, sandbox
 
     with sandbox():
-        for number, (target, inputs, kwargs) in enumerate(targets(job)):
-            case = open_case(target, inputs, kwargs, job["traits"])
-            send(opened=case.target.name, number=number)
-            results = [Result(**found) for found in job["results"].get(str(number), [])]
-            done = {r.contract for r in results}
-            for contract, examination in examinations(job, case, number).items():
-                if contract in done:
-                    continue
-                send(started=contract, number=number)
-                results.append(examination())
-                send(result=dataclasses.asdict(results[-1]), number=number)
-            finished = report(case, results)
-            send(report=finished.to_dict(), text=str(finished))
+        for number, subject in enumerate(subjects(job, lambda text: send(note=str(text)))):
+            if number in job["skip"]:
+                continue
+            send(opening=subject.name, number=number)
+            try:
+                check(job, number, subject, send)
+            except (CheckError, TypeError) as error:
+                if not subject.found:
+                    raise
+                send(note=f"{subject.name} was not checked: {error}", number=number)
 
 
-def examinations(job: dict[str, Any], case: "Case", number: int) -> dict[str, functools.partial]:
+def check(job: dict[str, Any], number: int, subject: Subject, send: Callable[..., None]) -> None:
+    """One layer's contracts and report."""
+    from lamina.contracts import Result, open_case, report
+
+    settings = job["layers"].get(subject.name.partition(" (")[0], {})
+    expected = settings.get("expected_failures", {})
+    case = open_case(
+        subject.target,
+        subject.inputs,
+        subject.kwargs,
+        {**settings.get("traits", {}), **job["traits"]},
+        options=subject.options,
+        called=subject.name if subject.found else "",
+        watch=lambda mode: send(mode=mode),
+        avoid=job["avoid"].get(str(number), ()),
+    )
+    results = [Result(**found) for found in job["results"].get(str(number), [])]
+    done = {r.contract for r in results}
+    todo = examinations(job, case, number, expected)
+    for place, (contract, examination) in enumerate(todo.items()):
+        if contract in done:
+            continue
+        send(started=contract, number=number, place=place, of=len(todo))
+        results.append(examination())
+        send(result=dataclasses.asdict(results[-1]), number=number)
+    finished = report(case, results)
+    script = finished.reproduce() if job["reproduce"] and not finished.ok else None
+    send(report=finished.to_dict(), text=str(finished), script=script)
+
+
+def examinations(
+    job: dict[str, Any], case: "Case", number: int, expected: dict[str, str]
+) -> dict[str, functools.partial]:
     """How each contract that is to be run gives its result, by its id."""
     from lamina.contracts import across_backends, examine, select
 
     chosen = job["contracts"].split(",") if job["contracts"] else "fast" if job["fast"] else None
-    each = {c.id: functools.partial(examine, c, case) for c in select(chosen, case.target.kind)}
+    each = {
+        c.id: functools.partial(examine, c, case, expected.get(c.id))
+        for c in select(chosen, case.target.kind)
+    }
     if not job["portable"]:
         return each
     path = f"{job['portable']}-{number}"
     across = {"portable.backends": functools.partial(across_backends, case, path, job["first"])}
     # Several backends run: their outputs are compared first of all, whatever was chosen.
     return across | each | across
-
-
-def targets(job: dict[str, Any]) -> Iterator[tuple[Any, Any, dict[str, Any] | None]]:
-    """(target, inputs, constructor arguments): one, or each layer of a saved model."""
-    path = job["target"]
-    if path.endswith(".keras"):
-        yield from layers_of(path)
-        return
-    yield imported(path), sample(job["inputs"]), job["kwargs"] or None
-
-
-def imported(path: str) -> Any:
-    """The class or factory named by `module:Name` or `file.py:Name`."""
-    place, _, name = path.partition(":")
-    try:
-        if place.endswith(".py"):
-            module = from_file(place)
-        else:
-            sys.path.insert(0, str(Path.cwd()))
-            module = importlib.import_module(place)
-        found: Any = module
-        for part in name.split("."):
-            found = getattr(found, part)
-    except Exception as error:
-        raise CannotRun(f"{path} could not be imported: {type(error).__name__}: {error}") from error
-    return found
-
-
-def from_file(place: str) -> ModuleType:
-    """A `.py` file as a module, known to others by its name."""
-    path = Path(place)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise FileNotFoundError(f"no Python file {place}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def sample(text: str | None) -> Any:
-    """Arrays from words: shapes and dtypes, or a file."""
-    import numpy as np
-
-    if text is None:
-        return None
-    if text.endswith(".npy"):
-        return np.load(text, allow_pickle=False)
-    if text.endswith(".npz"):
-        return dict(np.load(text, allow_pickle=False))
-    parts = ARRAY.findall(text)
-    arrays = [array(part) for part in parts]
-    if not arrays:
-        raise CannotRun(
-            "--inputs must be shapes such as float32(3,10,4) or [float32(3,4),int32(3)], or a "
-            f".npy or .npz file. Received: {text!r}"
-        )
-    return arrays if text.strip().startswith("[") else arrays[0]
-
-
-def array(text: str) -> "np.ndarray":
-    """Random numbers of a dtype and shape; integers are 0 or 1."""
-    import numpy as np
-
-    dtype, _, sizes = text.rstrip(")").partition("(")
-    shape = tuple(int(n) for n in sizes.split(",") if n.strip())
-    rng = np.random.default_rng(0)
-    if dtype.startswith(("int", "uint", "bool")):
-        return rng.integers(0, 2, shape).astype(dtype)
-    return rng.standard_normal(shape).astype(dtype)
-
-
-def layers_of(path: str) -> Iterator[tuple[Any, Any, None]]:
-    """Each layer of a saved model, with inputs of the shape that it has there; safe mode on."""
-    import keras
-    import numpy as np
-
-    try:
-        model: Any = keras.saving.load_model(path, compile=False)
-    except Exception as error:
-        raise CannotRun(f"{path} could not be loaded: {error}") from error
-    rng = np.random.default_rng(0)
-
-    def array(symbol: Any) -> "np.ndarray":
-        shape = [3 if n is None and axis == 0 else n or 6 for axis, n in enumerate(symbol.shape)]
-        if keras.backend.is_float_dtype(symbol.dtype):
-            return rng.standard_normal(shape).astype(symbol.dtype)
-        return rng.integers(0, 2, shape).astype(symbol.dtype)
-
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer):
-            continue
-        try:
-            inputs = keras.tree.map_structure(array, layer.input)
-        except (AttributeError, ValueError):
-            inputs = None
-        yield layer, inputs, None
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
 """`lamina detect`: find what is unusual in a recording."""
 
-import contextlib
 import json
-import sys
-from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
 
-from lamina_cli._backend import BackendOption, choose_backend
+from lamina_cli._backend import BackendOption, choose_backend, import_keras
 from lamina_cli._detect_all import detect_all
+from lamina_cli._progress import progress_bar
 
 
 def detect(
@@ -99,10 +97,11 @@ def detect(
             raise BadInput(f"--{useless[0].replace('_', '-')} needs --from FOLDER")
         if model and fit:
             raise BadInput("--model scores with what was learned: give it or --fit, not both")
-        # Not before: it imports keras.
+        # Not before: it takes seconds.
+        import_keras()
         from lamina_detect import detect as job
 
-        with _progress() as progress:
+        with progress_bar() as progress:
             run = job(
                 recording,
                 out,
@@ -120,23 +119,6 @@ def detect(
         typer.echo(f"lamina detect: {error}".replace("\n", " "), err=True)
         raise typer.Exit(2) from None
     typer.echo(json.dumps(run, indent=2) if as_json else summary(run, out))
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], object] | None]:
-    """A bar on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda what, done, of: bar.update(
-            task, description=what, completed=done, total=of if of > 1 else None
-        )
 
 
 def summary(run: dict[str, Any], out: str) -> str:
@@ -176,6 +158,12 @@ def summary(run: dict[str, Any], out: str) -> str:
 def _alarms(run: dict[str, Any]) -> str:
     if run["threshold"] is None:
         return f"no alarm: {_count(run['windows'], 'window')} are too few to state a rate"
+    if not run["alarms"] and run["highest"]:
+        # Not "0 alarms", which reads as if there were nothing to see.
+        highest = run["highest"][0]["score"]
+        part = 100 * highest / run["threshold"]
+        reached = f"the highest reaches {highest:.1f}, {part:.0f} % of it"
+        return f"no alarm above {run['threshold']:.1f}: {reached}"
     return f"{_count(run['alarms'], 'alarm')} above {run['threshold']:.1f}"
 
 

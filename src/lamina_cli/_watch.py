@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lamina_cli._backend import BackendOption, choose_backend
+from lamina_cli._backend import BackendOption, choose_backend, import_keras
 
 if TYPE_CHECKING:
     from lamina_detect.live import Sink
@@ -67,6 +67,7 @@ def watch(
     started again, send the samples from n on.
     """
     choose_backend(backend)
+    import_keras()
     from lamina_detect import BadInput
     from lamina_detect import watch as run
 

@@ -25,6 +25,8 @@ from lamina_detect.results import (
 )
 
 BLOCK = 65_536
+# Not the default: the pages shall not change with it.
+RATE = 0.01
 
 
 def written(folder, recording, scores, window=90, threshold=None, command="lamina detect rec"):
@@ -47,9 +49,9 @@ def written(folder, recording, scores, window=90, threshold=None, command="lamin
     maxima.close()
     view = View(recording, summary.close(), file.read, file.read_causal)
     stated = threshold is not None
-    level = threshold if stated else alarm_threshold(summary.maxima)
+    level = threshold if stated else alarm_threshold(summary.maxima, RATE)
     events = events_of(summary, file.read, level)
-    run = run_of(recording, events, level, causal_threshold(maxima), stated, summary)
+    run = run_of(recording, events, level, causal_threshold(maxima, RATE), stated, summary)
     write_events(folder, recording, events)
     shapes = [LearnedShapes(np.eye(3, window), np.array([0.9, 0.099, 0.001])) for _ in leads[:1]]
     write_report(folder, view, events, shapes, run, Command(command, " --threshold ", ""))
@@ -72,9 +74,9 @@ def run_of(recording, events, threshold, online, stated, summary):
         "threshold": threshold if math.isfinite(threshold) else None,
         "causal_threshold": online if math.isfinite(online) else None,
         "threshold_stated": stated,
-        "false_alarms_a_window": 0.01,
+        "false_alarms_a_window": RATE,
         "floor": 3.0,
-        "windows": tail_of(summary.maxima).windows,
+        "windows": tail_of(summary.maxima, RATE).windows,
         "quality": quality_of(summary, None, recording.length),
         "against_annotations": None,
         "versions": {"lamina": "0"},

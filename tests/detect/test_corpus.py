@@ -28,6 +28,7 @@ from lamina_detect.corpus._plan import (
 )
 from lamina_detect.corpus._source import Source
 from lamina_detect.corpus._store import Store
+from lamina_detect.corpus._totals import standing
 from lamina_detect.corpus._worker import MODEL, Worker
 from tests.detect.corpus_support import hidden, make_corpus, make_model, rows
 from tests.detect.support import pulses, write_record
@@ -80,6 +81,28 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path):
     (tmp_path / "a.npy").write_bytes(b"x")
     (tmp_path / "again").symlink_to(tmp_path)
     assert ids(tmp_path) == ["a.npy"]
+
+
+def test_results_of_another_job_are_no_recordings(tmp_path):
+    for name in ("a.npy", "out/manifest.parquet", "out/summary/part-x.parquet"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert ids(tmp_path) == ["a.npy"]
+
+
+def test_a_link_that_leads_nowhere_is_planned_and_is_gone(tmp_path):
+    (tmp_path / "a.npy").symlink_to(tmp_path / "nothing")
+    source = Source(str(tmp_path))
+    (planned,) = source.planned(None)
+    assert planned == Planned("a.npy", ["a.npy"], 0, "")
+    with pytest.raises(BadInput, match="is gone"), source.fetched(planned):
+        pass
+
+
+def test_a_name_that_is_no_text_is_said(tmp_path):
+    (tmp_path / os.fsdecode(b"\xff.npy")).write_bytes(b"x")
+    with pytest.raises(BadInput, match="not UTF-8"):
+        ids(tmp_path)
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path):
@@ -242,6 +265,14 @@ def test_a_reader_of_parquet_does_not_see_half_a_part(tmp_path):
     write_rows(store, "events", "done", [])
     (tmp_path / "events" / ".part-x.17.parquet").write_bytes(b"PAR1")
     assert pyarrow.dataset.dataset(tmp_path / "events").count_rows() == 0
+
+
+def test_a_part_that_is_damaged_is_named(tmp_path):
+    store = Store(str(tmp_path))
+    (tmp_path / "summary").mkdir()
+    (tmp_path / "summary" / "part-x.parquet").write_bytes(b"")
+    with pytest.raises(BadInput, match=r"summary/part-x\.parquet: damaged: .* is run again"):
+        standing(store)
 
 
 def test_one_driver_at_a_time(tmp_path):

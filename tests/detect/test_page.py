@@ -223,9 +223,10 @@ def test_the_command_means_what_was_asked_for(recording, arguments, reading, set
     assert words[:2] == ["lamina", "detect"]
     asked = {}
 
-    def detect(recording, out, fit, columns, rate, progress, reading, alarms, level, **settings):
-        names = dict(out=out, fit=fit, columns=columns, rate=rate, false_alarms=alarms)
-        asked.update(recording=recording, level=level, reading=reading, settings=settings, **names)
+    def detect(recording, out, fit, columns, rate, progress, reading, *more, **settings):
+        names = dict(out=out, fit=fit, columns=columns, rate=rate, false_alarms=more[0])
+        asked.update(recording=recording, level=more[1], reading=reading, settings=settings)
+        asked.update(names)
         raise RuntimeError("enough")
 
     monkeypatch.setattr("lamina_detect.detect", detect, raising=False)
@@ -233,7 +234,7 @@ def test_the_command_means_what_was_asked_for(recording, arguments, reading, set
     shown = recording if recording is None or not recording.startswith("-") else f"./{recording}"
     assert (asked["recording"], asked["level"]) == (shown, 4.25)
     for name, value in arguments.items():
-        assert asked[name] == value
+        assert asked[name] == value or str(asked[name]) == str(value)
     for name, value in reading.items():
         assert asked["reading"][name] == value
     for name, value in settings.items():
@@ -273,3 +274,13 @@ def test_the_wheel_holds_what_the_page_is_made_of(tmp_path):
     assets = ROOT / "src" / "lamina_detect" / "results" / "assets"
     wanted = {p.relative_to(ROOT / "src").as_posix() for p in assets.rglob("*") if p.is_file()}
     assert len(wanted) > 15 and not wanted - set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_the_command_does_not_say_0_alarms():
+    from lamina_cli._detect import summary
+
+    event = {"peak": 7, "time": "7", "score": 2.5, "lead": "a", "alarm": False, "expert": "power"}
+    counts = dict(samples=9, gaps=0, clipped=0, flat=0, alarms=0, windows=40, seconds=1)
+    run = dict(recording="a", leads=["a"], rate=None, settings={"window": 3}, notes=[], left_out=[])
+    run |= counts | dict(threshold=3.0, highest=[event], against_annotations=None)
+    assert "no alarm above 3.0: the highest reaches 2.5, 83 % of it" in summary(run, "out")

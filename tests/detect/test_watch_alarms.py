@@ -8,20 +8,20 @@ from hypothesis import strategies as st
 
 from lamina_detect.live._alarms import AlarmRule
 
-THRESHOLD, LOWER, CALM = 4.0, 2.0, 3
+THRESHOLD, LOWER, CALM, LONGEST = 4.0, 2.0, 3, 9
 NAN = float("nan")
 
 
 def changes_of(score, cut=None, rule=None):
     """The changes, of scores that come in pieces of `cut`."""
-    rule = rule or AlarmRule(THRESHOLD, LOWER, CALM, ("x",))
+    rule = rule or AlarmRule(THRESHOLD, LOWER, CALM, LONGEST, ("x",))
     scores, found = np.stack([score, score], 1).astype("float64"), []
     for first in range(0, len(score), cut or max(len(score), 1)):
         piece = scores[first : first + (cut or len(score))]
         stamps = [f"t{first + i}" for i in range(len(piece))]
         found += rule.add(first, piece, stamps)
         # Through its state, as after a kill.
-        again = AlarmRule(THRESHOLD, LOWER, CALM, ("x",))
+        again = AlarmRule(THRESHOLD, LOWER, CALM, LONGEST, ("x",))
         again.load_state(json.loads(json.dumps(rule.state)))
         rule = again
     return found
@@ -35,14 +35,12 @@ def slow(score):
             if s >= THRESHOLD:
                 start, peak, quiet = i, i, 0
                 found.append((False, i, start, peak, None))
-        elif s >= LOWER:
-            quiet = 0
-            peak = i if s > score[peak] else peak
         else:
-            quiet += 1
-            if quiet == CALM:
-                found.append((True, i, start, peak, i - CALM + 1))
-                start = None
+            quiet = 0 if s >= LOWER else quiet + 1
+            peak = i if s > score[peak] else peak
+        if start is not None and (quiet == CALM or i + 1 - start == LONGEST):
+            found.append((True, i, start, peak, i + 1 - quiet))
+            start = None
     return found
 
 
@@ -66,12 +64,12 @@ def test_the_times_are_those_of_start_peak_and_end():
 
 
 def test_the_lead_is_the_highest_at_the_peak():
-    rule = AlarmRule(THRESHOLD, LOWER, CALM, ("x", "y"))
+    rule = AlarmRule(THRESHOLD, LOWER, CALM, LONGEST, ("x", "y"))
     scores = np.array([[NAN, 5, 5], [9, 1, 6], [0, 0, 0], [0, 0, 0], [0, 0, 0]])
     begun, ended = rule.add(0, scores, [None] * 5)
     assert (begun.alarm.lead, ended.alarm.lead) == ("y", "x")
 
 
 def test_without_a_threshold_there_is_no_alarm():
-    rule = AlarmRule(float("inf"), LOWER, CALM, ("x",))
+    rule = AlarmRule(float("inf"), LOWER, CALM, LONGEST, ("x",))
     assert rule.add(0, np.full((9, 2), 1e9), [None] * 9) == []

@@ -1,5 +1,6 @@
 """What `watch` writes beside the scores, and that a restart changes none of it."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from lamina_detect.live._json_lines import JsonLines
 from lamina_detect.live._lines import LineParser
 from lamina_detect.live._session import Session
 from lamina_detect.live._sinks import Line
+from lamina_detect.results import BlockMaxima, tail_of
 from tests.detect.support import pulses
 
 THRESHOLD = 4.0
@@ -44,7 +46,7 @@ def run(lines, state=False, kept=None, calm=5, **options):
     alarms_only = options.pop("alarms_only", False)
     sink = JsonLines(written.append, alarms_only)
     sink.open(LINE)
-    rule = AlarmRule(THRESHOLD, THRESHOLD / 2, calm, ("x",))
+    rule = AlarmRule(THRESHOLD, THRESHOLD / 2, calm, 1000, ("x",))
     path = "state" if state else None
     session = Session(watched, LineParser(("x",)), rule, [sink], path, **options)
     for line in lines:
@@ -134,7 +136,7 @@ def test_without_header_and_bad_lines_the_acknowledgement_is_one_number():
 
 
 def test_strictly_a_bad_line_ends_the_run_and_says_which():
-    with pytest.raises(BadInput, match="line 3: 2 numbers for 1 leads"):
+    with pytest.raises(BadInput, match="line 3: 2 fields for 1 columns"):
         run(["x", "1", "1,2"], strict=True)
     with pytest.raises(BadInput, match="line 1: not numbers; the header has other names"):
         run(["other", "1"], strict=True)
@@ -145,6 +147,10 @@ def detector():
     detector = Detector(shapes=20).fit(pulses(3000, odd=(20,)))
     # Between the usual beats' causal scores and the odd beat's.
     detector.threshold = THRESHOLD
+    maxima = BlockMaxima(detector.settings["window"])
+    maxima.add(detector.score(pulses(3000, odd=(20,))).causal)
+    maxima.close()
+    detector.tail = dataclasses.astuple(tail_of(maxima))
     return detector
 
 
@@ -167,7 +173,8 @@ def lines_of(x):
 @pytest.mark.slow
 def test_the_alarms_of_a_model_are_at_the_odd_beats(model, detector, beats):
     written, notes = [], []
-    watch(model, ["beat\n", *lines_of(beats)], written.append, alarms_only=True, note=notes.append)
+    options = {"alarms_only": True, "note": notes.append, "calm": "90"}
+    watch(model, ["beat\n", *lines_of(beats)], written.append, **options)
     events = [json.loads(line) for line in "".join(written).splitlines() if "event" in line]
     ended = [e for e in events if e["event"] == "end"]
     score = detector.score(beats).causal
@@ -198,13 +205,17 @@ def test_a_state_of_the_first_version_is_read(model, detector, beats, tmp_path):
 
 
 @pytest.mark.slow
-def test_options_that_the_model_cannot_follow_are_refused(model):
+def test_options_that_the_model_cannot_follow_are_refused(model, tmp_path):
+    older = Detector.load(model)
+    layer = older.scorer.get_layer("scores")
+    layer.settings = {k: v for k, v in layer.settings.items() if k != "tail"}
+    older.save(tmp_path / "older.keras")
     for options, reason in (
         ({"false_alarms": "0.001"}, "false_alarms: the model does not know"),
         ({"calm": "10s"}, "calm: 10s needs the rate"),
     ):
         with pytest.raises(BadInput, match=reason):
-            watch(model, [], print, **options)
+            watch(tmp_path / "older.keras", [], print, **options)
 
 
 @pytest.mark.slow

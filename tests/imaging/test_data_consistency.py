@@ -92,6 +92,39 @@ def test_a_tomograph_is_consistent_too(rng):
     assert np.abs(numpy64(x).ravel() - expected).max() < 1e-12 * np.abs(expected).max() * 10
 
 
+@pytest.mark.parametrize("name", ["radon", "nufft"])
+def test_gradients_go_through_any_operator(name, rng):
+    """To the estimate, the measurement and the weight; and those of the gradient."""
+    if name == "radon":
+        operator, shape = lamina.Radon([0.2, 1.0, 2.0], 8, dtype="float64"), (1, 5, 5, 1)
+    else:
+        points = rng.uniform(-0.5, 0.5, (40, 2))
+        operator, shape = lamina.NUFFT(points, 8, dtype="float64"), (1, 5, 4, 2)
+    operator.build(shape)
+    z = tensors(rng.standard_normal(shape), "float64")
+    y = tensors(rng.standard_normal(operator.compute_output_shape(shape)), "float64")
+    solve = lamina.DataConsistency(operator, 100, weight=0.4, dtype="float64")
+
+    def loss(x):
+        return ops.sum(ops.square(solve(x)))
+
+    def slope(x):
+        inside, _ = gradient(lambda v: (loss(v), None), list(x))
+        return sum(ops.sum(ops.square(g)) for g in inside)
+
+    solve([z, y])
+    for function in (loss, slope):
+        for index in (0, 1):
+            ours, differences = directional(function, [z, y], index, rng)
+            assert abs(ours - differences) < 1e-5 * abs(differences)
+    given = [keras.Input(x.shape[1:]) for x in (z, y)]
+    model = keras.Model(given, solve(given))
+    model.compile(keras.optimizers.SGD(1e-2), "mse")
+    before = float(numpy64(solve.weight))
+    model.fit([numpy64(z), numpy64(y)], numpy64(z), verbose=0)
+    assert float(numpy64(solve.weight)) > before  # the target is the estimate itself
+
+
 def test_an_operator_without_an_adjoint_is_refused():
     with pytest.raises(ValueError, match="must be a layer with an `adjoint`"):
         lamina.DataConsistency(keras.layers.Dense(3))

@@ -72,6 +72,7 @@ def open_case(
     kwargs: Mapping[str, Any] | None = None,
     traits: Mapping[str, Any] | Traits | None = None,
     options: Mapping[str, Any] | None = None,
+    called: str = "",
     watch: Callable[[str | None], None] | None = None,
     avoid: Iterable[str] = (),
 ) -> Case:
@@ -83,6 +84,7 @@ def open_case(
         kwargs: Constructor arguments of a class.
         traits: What the author declares.
         options: Arguments of every call that are no tensors.
+        called: What the report calls it, if not by its class.
         watch: Told `"inference"` or `"training"` before each call, and None after it.
         avoid: Modes in which the layer has killed its process: contracts that need one are
             skipped.
@@ -91,6 +93,7 @@ def open_case(
         CheckError: if that cannot be done; the message says which of the three.
     """
     found, declared = resolve(target, kwargs), Traits.of(traits)
+    found.called = called
     if found.kind == "initializer":
         return Case(found, np.zeros((4, 4), "float32"), declared)
     provisional = False

@@ -1,7 +1,6 @@
 """One contract held against a case, and what its answers have to do with each other."""
 
 import inspect
-import re
 import time
 from typing import Any
 
@@ -77,7 +76,7 @@ def report(case: Case, results: list[Result]) -> Report:
         case.shapes,
         case.provisional,
         results,
-        case.target,
+        case,
     )
 
 
@@ -130,8 +129,8 @@ def _excuse(contract: Contract, case: Case, result: Result) -> None:
 
 def _brings(case: Case, root: Result, result: Result) -> bool:
     """Is a break a consequence of another: does it go when that one is repaired or declared?"""
-    if root.where and (root.where, _raised(root)) == (result.where, _raised(result)):
-        return True
+    if root.where and root.where == result.where:
+        return True  # The same line of the layer fails.
     contract = CONTRACTS[result.contract]
     if root.contract == STATE:
         repaired = case.declaring(held=True, python_state=True)
@@ -140,8 +139,3 @@ def _brings(case: Case, root: Result, result: Result) -> bool:
     else:
         return True  # No repair of it can be made here.
     return _answer(contract, repaired).status not in FAILING
-
-
-def _raised(result: Result) -> str:
-    """What the layer raised, without what was done; the same in either half precision."""
-    return re.sub(r"bfloat16|float16|half|\d+", "#", result.message.partition(": ")[2])

@@ -3,8 +3,10 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lamina._common import received
+from lamina.contracts._reproduce import script
 from lamina.contracts._result import FAILING, Result
-from lamina.contracts.harness import Target
+from lamina.contracts.harness import Case
 from lamina.contracts.probes import CONTRACTS
 
 
@@ -31,7 +33,7 @@ class Report:
         inputs: The inputs' shapes and dtypes, in words.
         provisional: The inputs were guessed.
         results: One `Result` a contract.
-        subject: What was checked; for `reproduce`.
+        case: What was checked; for `reproduce`.
     """
 
     target: str
@@ -39,7 +41,7 @@ class Report:
     inputs: str
     provisional: bool
     results: list[Result]
-    subject: Target | None = field(default=None, repr=False, compare=False)
+    case: Case | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, contract: str) -> Result:
         return next(r for r in self.results if r.contract == contract)
@@ -73,6 +75,26 @@ class Report:
             for root in sorted(groups, key=_rank)
         ]
 
+    def reproduce(self, contract: str | None = None) -> str:
+        """A stand-alone script, without lamina, that fails as the layer does.
+
+        It holds the values of the smallest sample that was found.
+
+        Args:
+            contract: The id of a broken contract; None: the most important one.
+
+        Raises:
+            ValueError: if that one is not broken, or no script can show it.
+        """
+        found = [r for r in self.results if r.status == "broken" and r.contract == contract]
+        found = found if contract else [c.root for c in self.causes]
+        if not found or self.case is None:
+            raise ValueError(
+                f"`contract` must be broken: {', '.join(self.broken) or 'nothing is'}. "
+                f"{received('contract', contract)}"
+            )
+        return script(self.case, self.backend, found[0])
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         return {
@@ -86,11 +108,14 @@ class Report:
                 {"root": c.contract, "consequences": [r.contract for r in c.consequences]}
                 for c in self.causes
             ],
-            "results": [asdict(r) for r in self.results],
+            "results": [{**asdict(r), "sample": None} for r in self.results],
         }
 
     def __str__(self) -> str:
-        """The causes first, each with its example and repair; then advice and the count."""
+        """The causes first, the most important one on top, each with its example and repair.
+
+        Then what is in error, advice and what is expected; what passed is counted in the last line.
+        """
         guessed = " (guessed: give `inputs` to be sure)" if self.provisional else ""
         lines = [f"{self.target} on {self.backend}, inputs {self.inputs}{guessed}"]
         for number, cause in enumerate(self.causes, 1):
@@ -123,6 +148,8 @@ def _paragraph(number: int, cause: Cause) -> list[str]:
         lines.append(f"   it means: {root.means}")
     if root.hint:
         lines.append(f"   repair: {root.hint}")
+    if root.where:
+        lines.append(f"   at: {root.where}")
     if root.example:
         shown = ", ".join(f"{k}={v}" for k, v in root.example.items())
         lines.append(f"   example: {shown}")

@@ -1,4 +1,4 @@
-"""Projection along parallel rays and its exact adjoint, both by gathering.
+"""Linear along parallel rays and its exact adjoint, both by gathering.
 
 Joseph's method (IEEE Trans. Med. Imaging 1, 1982). A ray at the angle t and the distance k from
 the centre is the line i cos t - j sin t = k, with i the column and j the row, which counts
@@ -12,7 +12,6 @@ view. So neither direction scatters, both are deterministic, and they are a matc
 rounding.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +20,7 @@ from keras import ops
 
 from lamina._common import Array, received
 from lamina._common._fast import floor, segment_sum, take_rows, xla_graph
-
-Projection = Callable[[Array], Array]
+from lamina.imaging._adjoint_pair import Linear, adjoint_pair
 
 
 @dataclass(frozen=True)
@@ -58,38 +56,16 @@ class Geometry:
         return ops.convert_to_tensor((np.arange(count) - centre).astype(self.dtype), self.dtype)
 
 
-def matched_pair(geometry: Geometry) -> tuple[Projection, Projection]:
+def matched_pair(geometry: Geometry) -> tuple[Linear, Linear]:
     """`(project, backproject)`: images `(size, size, columns)` to sinograms `(angles, bins,
     columns)` and back.
     """
-    return _adjoint_pair(lambda x: project(geometry, x), lambda y: backproject(geometry, y))
+    return adjoint_pair(lambda x: project(geometry, x), lambda y: backproject(geometry, y))
 
 
-def interpolating_backprojection(geometry: Geometry) -> Projection:
+def interpolating_backprojection(geometry: Geometry) -> Linear:
     """`backproject(matched=False)` with its gradient."""
-    return _adjoint_pair(lambda y: backproject(geometry, y, False), lambda x: spread(geometry, x))[
-        0
-    ]
-
-
-def _adjoint_pair(there: Projection, back: Projection) -> tuple[Projection, Projection]:
-    """Two linear functions, each the other's gradient: differentiable any number of times."""
-
-    @ops.custom_gradient
-    def forward(x: Array) -> tuple[Array, Callable]:
-        def grad(*args: Array, upstream: Array | None = None) -> Array:
-            return adjoint(args[0] if upstream is None else upstream)
-
-        return there(ops.stop_gradient(x)), grad  # else TensorFlow's tape looks inside
-
-    @ops.custom_gradient
-    def adjoint(y: Array) -> tuple[Array, Callable]:
-        def grad(*args: Array, upstream: Array | None = None) -> Array:
-            return forward(args[0] if upstream is None else upstream)
-
-        return back(ops.stop_gradient(y)), grad
-
-    return forward, adjoint
+    return adjoint_pair(lambda y: backproject(geometry, y, False), lambda x: spread(geometry, x))[0]
 
 
 @xla_graph

@@ -1,9 +1,13 @@
 """Ctrl-C once: no further batch is begun. Twice: those that run are abandoned."""
 
+import os
 import signal
 import threading
 from types import FrameType
 from typing import Any
+
+# In one call: a handler may interrupt anything.
+TOLD = b"\nThe batches that run are finished first; Ctrl-C again abandons them.\n"
 
 
 class Interrupt:
@@ -32,3 +36,5 @@ class Interrupt:
         if self._stopped:
             raise KeyboardInterrupt
         self._stopped = True
+        if os.isatty(2):
+            os.write(2, TOLD)

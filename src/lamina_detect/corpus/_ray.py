@@ -51,10 +51,10 @@ def run_ray(
     """As `run_local`, by `workers` actors of the cluster at `address`; of this machine without."""
     import json
 
-    ray = _ray()
     items = [{"batch": json.dumps(batch.to_dict())} for batch in batches]
     if not items:
         return
+    ray = _ray()
     own = not ray.is_initialized()
     if own:
         _start(ray, workers, address)

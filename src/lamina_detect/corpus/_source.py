@@ -18,6 +18,10 @@ HEADER = ".hea"
 VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated")
 
 
+# A folder that holds these is the results of a job, and no recordings.
+RESULTS = {"manifest.parquet", "summary"}
+
+
 class Changed(BadInput):
     """A recording is not what it was when the plan was made."""
 
@@ -44,6 +48,8 @@ class Source:
         self, folder: str, wanted: re.Pattern[str], without: str | None
     ) -> Iterator[Planned]:
         entries = self._entries(folder)
+        if entries.keys() >= RESULTS:
+            return
         records = {stem for stem, ending in map(_parts, entries) if ending == HEADER}
         companions: dict[str, list[str]] = {stem: [] for stem in records}
         for name, info in entries.items():
@@ -70,17 +76,29 @@ class Source:
         Of a folder of this machine that is only whether it is one: the rest is asked when it is
         needed, so that a hundred thousand names stay names.
         """
-        if self.local:
-            with os.scandir(f"{self.root}/{folder}") as found:
-                known = {e.name: e.is_dir(follow_symlinks=False) for e in found}
-        else:
-            listed = self.fs.ls(f"{self.root}/{folder}".rstrip("/"), detail=True)
-            known = {i["name"].rstrip("/").rpartition("/")[2]: i for i in listed}
+        path = f"{self.root}/{folder}".rstrip("/")
+        try:
+            if self.local:
+                with os.scandir(path or "/") as found:
+                    known = {e.name: e.is_dir(follow_symlinks=False) for e in found}
+            else:
+                listed = self.fs.ls(path, detail=True)
+                known = {i["name"].rstrip("/").rpartition("/")[2]: i for i in listed}
+        except Exception as error:  # of any store's own library
+            why = getattr(error, "strerror", None) or first_line(error)
+            raise BadInput(f"{self.url}/{folder}: cannot be listed: {why}") from None
         return {name: info for name, info in known.items() if name and not name.startswith(".")}
 
     def _known(self, folder: str, name: str, info: Any) -> Mapping[str, Any]:
-        """Size and version of a file."""
-        return self._info(f"{folder}{name}") if self.local else info
+        """Size and version of a file; of a link that leads nowhere, nothing."""
+        try:
+            f"{folder}{name}".encode()
+        except UnicodeEncodeError:
+            raise BadInput(f"{folder}{name!r}: the name is not UTF-8; rename it") from None
+        try:
+            return self._info(f"{folder}{name}") if self.local else info
+        except FileNotFoundError:
+            return {"size": 0}
 
     def _info(self, path: str) -> Mapping[str, Any]:
         if self.local:

@@ -32,7 +32,7 @@ def filesystem(url: str) -> tuple[Any, str, bool]:
 def absolute(place: str | os.PathLike[str]) -> str:
     """A path from wherever a worker is; a URL stays as it is."""
     text = os.fspath(place)
-    return text.rstrip("/") if "://" in text or "::" in text else str(pathlib.Path(text).absolute())
+    return text.rstrip("/") if "://" in text or "::" in text else str(pathlib.Path(text).resolve())
 
 
 class Store:
@@ -116,7 +116,14 @@ class Store:
     @contextlib.contextmanager
     def parquet(self, name: str) -> Iterator[Any]:
         """A `pyarrow.parquet.ParquetFile`, closed after."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with self.fs.open(self.path(name), "rb") as raw, pq.ParquetFile(raw) as file:
-            yield file
+        try:
+            with self.fs.open(self.path(name), "rb") as raw, pq.ParquetFile(raw) as file:
+                yield file
+        except pa.ArrowInvalid as error:
+            raise BadInput(
+                f"{self.path(name)}: damaged: {first_line(error)}; without it, and the part of "
+                "the same name in summary/, its batch is run again"
+            ) from None

@@ -43,18 +43,21 @@ class AlarmRule:
     """Alarms of causal scores, by a threshold with hysteresis.
 
     One begins at the first score at the threshold or above. It has ended when `calm` samples one
-    after the other lay below `lower` or had no score: what rises before that belongs to it.
+    after the other lay below `lower` or had no score: what rises before that belongs to it. After
+    `longest` samples it has ended all the same; what goes on is another one, which reminds.
 
     Args:
         threshold: Infinite: no alarm.
         lower: At most the threshold.
-        calm: Samples, at least 1.
+        calm, longest: Samples, at least 1.
         leads: Names of the scored leads.
     """
 
-    def __init__(self, threshold: float, lower: float, calm: int, leads: Sequence[str]) -> None:
+    def __init__(
+        self, threshold: float, lower: float, calm: int, longest: int, leads: Sequence[str]
+    ) -> None:
         self.threshold, self.lower = threshold, min(lower, threshold)
-        self.calm, self.leads = max(1, calm), leads
+        self.calm, self.longest, self.leads = max(1, calm), max(1, longest), leads
         self.count = 0
         self.open: Alarm | None = None
 
@@ -73,11 +76,17 @@ class AlarmRule:
                 self.open = self._higher(alarm, first, at, scores, stamps)
                 found.append(Change(first + at, self.open, False))
             alarm, at = self._follow(self.open, first, at, scores, stamps)
-            ended = alarm.end is not None and first + at - alarm.end >= self.calm
-            self.open = None if ended else alarm
-            if ended:
-                found.append(Change(first + at - 1, alarm, True))
+            self.open = alarm
+            if self._has_ended(alarm, first + at):
+                self.open = None
+                end = first + at if alarm.end is None else alarm.end
+                found.append(Change(first + at - 1, dataclasses.replace(alarm, end=end), True))
         return found
+
+    def _has_ended(self, alarm: Alarm, done: int) -> bool:
+        """After `done` samples."""
+        calm = alarm.end is not None and done - alarm.end >= self.calm
+        return calm or done - alarm.start >= self.longest
 
     def _higher(
         self, alarm: Alarm, first: int, at: int, scores: np.ndarray, stamps: Stamps
@@ -99,10 +108,9 @@ class AlarmRule:
                     alarm = dataclasses.replace(alarm, end=None, end_stamp=None)
                 if score > alarm.score:
                     alarm = self._higher(alarm, first, i, scores, stamps)
-                continue
-            if alarm.end is None:
+            elif alarm.end is None:
                 alarm = dataclasses.replace(alarm, end=first + i, end_stamp=stamps[i])
-            if first + i + 1 - (alarm.end or 0) >= self.calm:
+            if self._has_ended(alarm, first + i + 1):
                 return alarm, i + 1
         return alarm, len(scores)
 

@@ -17,7 +17,7 @@ from lamina_detect.live._sinks import Line, Sink
 from lamina_detect.live._span import span_of
 from lamina_detect.live._watch import Watch
 from lamina_detect.model import BLOCK, Detector
-from lamina_detect.results import JOINED, FalseAlarms, Tail, causal_threshold_of
+from lamina_detect.results import JOINED, LONGEST, FalseAlarms, Tail, causal_threshold_of
 
 # Seconds until samples that wait for a full block are scored and saved all the same: at once to
 # people, and few runs of a block that is mostly empty.
@@ -67,7 +67,8 @@ def watch(
     known, tail = detector.settings, _tail_of(detector)
     threshold = _threshold(detector, tail, false_alarms)
     quiet = JOINED * known["window"] if calm is None else span_of(calm, "calm", known["rate"])
-    rule = AlarmRule(threshold, _lower(threshold, tail), quiet, known["leads"])
+    longest = max(LONGEST * known["window"], 2 * quiet)
+    rule = AlarmRule(threshold, _lower(threshold, tail), quiet, longest, known["leads"])
     parser = LineParser(_names(known), known.get("left_out", ()), time_column)
     every = [JsonLines(write, alarms_only), *sinks]
     try:
@@ -125,9 +126,9 @@ def _tail_of(detector: Detector) -> Tail | None:
 
 
 def _lower(threshold: float, tail: Tail | None) -> float:
-    """Half of the threshold, where an event of a recording ends too; but no lower than usual
-    windows reach, of which one in ten lies above `high`: else an alarm might never end."""
-    return threshold / 2 if tail is None else max(threshold / 2, tail.high)
+    """Where an event of a recording ends; but no lower than what one usual window in ten exceeds:
+    several windows must be quiet one after the other, which they might hardly ever be."""
+    return threshold / 2 if tail is None else max(tail.end_of(threshold), tail.high)
 
 
 def _threshold(detector: Detector, tail: Tail | None, stated: float | str | None) -> float:

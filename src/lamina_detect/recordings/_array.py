@@ -1,5 +1,6 @@
 """What readers of arrays share: which one is meant, and that it can be a recording."""
 
+import dataclasses
 import math
 import pathlib
 from collections.abc import Mapping
@@ -10,11 +11,17 @@ import numpy as np
 from lamina_detect._common import BadInput
 from lamina_detect.recordings._options import ReadOptions
 from lamina_detect.recordings._recording import Recording
+from lamina_detect.recordings._table import LeadScan
 
 # Samples that are looked at together: memory does not grow with the file.
 PIECE = 1 << 20
 # More is an array whose time is not the first axis.
 MOST_LEADS = 1000
+# What people call the samples per second that they store beside them.
+RATES = (
+    "sampling_rate sample_rate samplingrate samplerate sampling_frequency samplingfrequency "
+    "rate fs sfreq sf"
+).split()
 
 
 def the_member(
@@ -48,9 +55,41 @@ def from_samples(
     if len(array) < 2:
         raise BadInput(f"{path}: holds {len(array)} sample; a recording has at least two")
     _check_finite(path, array)
-    if "rate" not in more:
-        more["rate"] = options.rate
-    return Recording.from_array(array, name=name, **more)
+    more["rate"] = options.rate or more.get("rate")
+    return without_missing(path, Recording.from_array(array, name=name, **more), options)
+
+
+def rate_among(values: Mapping[str, Any]) -> float | None:
+    """Samples per second, where one of these has a name that says so, and is one number."""
+    named = {name.casefold(): value for name, value in values.items()}
+    for name in RATES:
+        try:
+            rate = float(np.asarray(named[name]).reshape(-1)[0])
+        except (KeyError, ValueError, TypeError, IndexError):  # not there, or of another kind
+            continue
+        if math.isfinite(rate) and rate > 0:
+            return rate
+    return None
+
+
+def without_missing(path: pathlib.Path, recording: Recording, options: ReadOptions) -> Recording:
+    """The recording with NaN for numbers that mean "no measurement", as in tables."""
+    scans = [LeadScan(path, lead, options) for lead in recording.leads]
+    rows = max(1, PIECE // len(scans))
+    for start in range(0, recording.length, rows):
+        for scan, lead in zip(scans, recording.read(start, start + rows).T, strict=True):
+            scan.add(lead)
+    notes = list(recording.notes)
+    missing = [np.array(scan.missing(notes), "float32") for scan in scans]
+    if not any(map(len, missing)):
+        return recording
+
+    def read(start: int, stop: int) -> np.ndarray:
+        x = recording.read(start, stop)
+        there = [np.isin(lead, own) for lead, own in zip(x.T, missing, strict=True)]
+        return np.where(np.stack(there, 1), np.float32(np.nan), x)
+
+    return dataclasses.replace(recording, read=read, notes=tuple(notes))
 
 
 def _check_finite(path: pathlib.Path, array: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lamina_detect._common import BadInput
-from lamina_detect.recordings._array import MOST_LEADS
+from lamina_detect.recordings._array import MOST_LEADS, without_missing
 from lamina_detect.recordings._options import ReadOptions
 from lamina_detect.recordings._pieces import in_pieces
 from lamina_detect.recordings._recording import Recording
@@ -33,6 +33,10 @@ def from_dataset(
     shape = data.shape[::-1] if turned else data.shape
     if len(shape) == 2 and shape[0] == 1:
         shape, turned = shape[::-1], not turned
+    notes: tuple[str, ...] = ()
+    if turned and len(shape) == 2 and shape[0] < shape[1]:
+        notes = (f"{shape[0]} rows of {shape[1]:,} samples each: turned",)
+        shape, turned = shape[::-1], False
     leads = shape[1] if len(shape) == 2 else 1
     if leads > MOST_LEADS:
         raise BadInput(f"{path}: {leads} leads; time is the first axis")
@@ -52,4 +56,5 @@ def from_dataset(
 
     names = [f"lead{i}" for i in range(leads)]
     rate = options.rate or rate
-    return in_pieces(path, kind, read, shape[0], rate, names, [""] * leads)
+    recording = in_pieces(path, kind, read, shape[0], rate, names, [""] * leads, notes=notes)
+    return without_missing(path, recording, options)

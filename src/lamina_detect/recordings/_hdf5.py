@@ -3,9 +3,7 @@
 import pathlib
 from typing import Any
 
-import numpy as np
-
-from lamina_detect.recordings._array import the_member
+from lamina_detect.recordings._array import RATES, rate_among, the_member
 from lamina_detect.recordings._array_file import from_dataset
 from lamina_detect.recordings._options import ReadOptions
 from lamina_detect.recordings._pieces import guarded
@@ -28,7 +26,8 @@ def read_hdf5(path: pathlib.Path, options: ReadOptions, turned: bool = False) ->
     file: Any = guarded(path, KIND, lambda: h5py.File(path, "r"))
     shapes = guarded(path, KIND, lambda: _shapes(file))
     data = file[the_member(path, shapes, options)]
-    return from_dataset(path, KIND, data, options, turned, _rate(data))
+    rate = guarded(path, KIND, lambda: _rate(data, file))
+    return from_dataset(path, KIND, data, options, turned, rate)
 
 
 def _shapes(file: Any) -> dict[str, tuple[int, ...]]:
@@ -45,13 +44,17 @@ def _shapes(file: Any) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _rate(data: Any) -> float | None:
-    """Samples per second, where an attribute states it."""
-    for name in ("sampling_rate", "sample_rate", "sampling_frequency", "rate", "fs", "Fs"):
-        try:
-            rate = float(np.asarray(data.attrs[name]).reshape(-1)[0])
-        except Exception:  # not there, or of another kind
-            continue
-        if np.isfinite(rate) and rate > 0:
+def _rate(data: Any, file: Any) -> float | None:
+    """Samples per second: an attribute of the dataset, its group or the file, or a number beside
+    it."""
+    import h5py
+
+    for owner in (data, data.parent, file):
+        if rate := rate_among(dict(owner.attrs)):
+            return rate
+    for group in (data.parent, file):
+        numbers = {n: v for n, v in group.items() if isinstance(v, h5py.Dataset) and v.size == 1}
+        rate = rate_among({n: v[()] for n, v in numbers.items() if n.casefold() in RATES})
+        if rate:
             return rate
     return None

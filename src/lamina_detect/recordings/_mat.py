@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina_detect.recordings._array import from_samples, the_member
+from lamina_detect.recordings._array import RATES, from_samples, rate_among, the_member
 from lamina_detect.recordings._array_file import time_first
 from lamina_detect.recordings._hdf5 import read_hdf5
 from lamina_detect.recordings._options import ReadOptions
@@ -31,9 +31,15 @@ def read_mat(path: pathlib.Path, options: ReadOptions) -> Recording:
         for name, shape, kind in listed
     }
     name = the_member(path, shapes, options)
-    found: Any = guarded(path, KIND, lambda: scipy.io.loadmat(path, variable_names=[name]))
-    array = np.asarray(found[name]) if name in found else np.zeros(())
-    return from_samples(path, time_first(array), path.stem, options)
+    wanted = [name, *(other for other in shapes if other.casefold() in RATES)]
+    found: Any = guarded(path, KIND, lambda: scipy.io.loadmat(path, variable_names=wanted))
+    array: Any = time_first(np.asarray(found[name])) if name in found else np.zeros(())
+    notes: tuple[str, ...] = ()
+    if array.ndim == 2 and array.shape[0] < array.shape[1]:
+        notes = (f"{name}: {array.shape[0]} rows of {array.shape[1]:,} samples each: turned",)
+        array = array.T
+    rate = rate_among({other: found[other] for other in wanted[1:] if other in found})
+    return from_samples(path, array, path.stem, options, rate=rate, notes=notes)
 
 
 def _is_hdf5(path: pathlib.Path) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lamina_detect._common import BadInput, first_line
-from lamina_detect.recordings._array import from_samples, the_member
+from lamina_detect.recordings._array import RATES, from_samples, rate_among, the_member
 from lamina_detect.recordings._options import ReadOptions
 from lamina_detect.recordings._recording import Recording
 
@@ -28,11 +28,14 @@ def read_npz(path: pathlib.Path, options: ReadOptions) -> Recording:
         with np.load(path, allow_pickle=False) as archive:
             name = the_member(path, {k: _shape(archive, k) for k in archive.files}, options)
             array = archive[name]
+            rate = rate_among(
+                {k: archive[k] for k in archive.files if k.casefold() in RATES and k != name}
+            )
     except BadInput:
         raise
     except Exception as error:  # damaged archives and headers fail in many ways
         raise BadInput(f"{path}: not a NumPy archive: {first_line(error)}") from None
-    return from_samples(path, array, path.stem, options)
+    return from_samples(path, array, path.stem, options, rate=rate)
 
 
 def _shape(archive: Any, key: str) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Parquet and Feather tables."""
 
+import decimal
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -74,7 +75,17 @@ def _column(series: Any) -> Any:
         return pa.array(series.astype("str"), pa.string())
     if pd.api.types.is_numeric_dtype(series) and series.dtype.kind != "c":
         return Numbers(series.to_numpy("float64", na_value=np.nan))
+    if (exact := _decimals(series)) is not None:
+        return exact
     text = pa.array([None if pd.isna(v) else str(v) for v in series.array if np.ndim(v) == 0])
     if len(text) != len(series):  # lists in cells
         text = pa.array([""] * len(series))
     return text
+
+
+def _decimals(series: Any) -> Numbers | None:
+    """Exact decimals, which pandas holds as objects; None if they are something else."""
+    first = next((value for value in series.array if value is not None), None)
+    if not isinstance(first, decimal.Decimal):
+        return None
+    return Numbers(series.astype("float64").to_numpy())

@@ -1,11 +1,14 @@
 """Any recording by its path, and the readers that there are."""
 
+import dataclasses
 import importlib
 import importlib.metadata
 import os
 import pathlib
 import re
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from lamina_detect._common import BadInput, first_line
 from lamina_detect.recordings._options import ReadOptions
@@ -69,7 +72,21 @@ def read(
     stated = (missing,) if isinstance(missing, str | float | int) else tuple(missing)
     name, member = _member(os.fspath(path))
     options = ReadOptions(columns, rate, time, by, stated, resample, decimal, dates, member)
-    return _by_kind(pathlib.Path(name), options)
+    return _without_stated(_by_kind(pathlib.Path(name), options), options.missing_numbers())
+
+
+def _without_stated(recording: Recording, numbers: Sequence[float]) -> Recording:
+    """NaN for what the user said is no measurement, whatever the format."""
+    if not numbers:
+        return recording
+
+    def read(start: int, stop: int) -> np.ndarray:
+        x = recording.read(start, stop)
+        # Physical values are computed, in single precision.
+        close = [np.isclose(x, number, rtol=1e-6, atol=0) for number in numbers]
+        return np.where(np.any(close, 0), np.float32(np.nan), x)
+
+    return dataclasses.replace(recording, read=read)
 
 
 def known_endings() -> frozenset[str]:

@@ -12,6 +12,7 @@ from lamina_detect.results._evaluation import (
 from lamina_detect.results._events import (
     FLOOR,
     JOINED,
+    LONGEST,
     MIN_WINDOWS,
     Event,
     Tail,
@@ -37,6 +38,7 @@ __all__ = [
     "FALSE_ALARMS",
     "FLOOR",
     "JOINED",
+    "LONGEST",
     "MIN_WINDOWS",
     "BlockMaxima",
     "Command",

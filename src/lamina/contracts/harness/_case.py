@@ -174,7 +174,7 @@ class Case:
                 out = leaves(self.apply(layer, self.tensors(), training))
             found.append([*out, *(as_array(x) for _, x in state_of(layer))])
             restore(state)
-        return draws.any or difference(*found, 0, 0) is not None
+        return draws.any or difference(found[0], found[1], 0, 0) is not None
 
     def fresh(self) -> Any:
         """A new, unbuilt layer; equal initial weights each time where they are not seeded."""
@@ -324,7 +324,9 @@ class Case:
         args, kwargs = self.arguments(layer, self.symbols(batch, unknown_axes))
         if training:
             kwargs["training"] = True
-        return [y for y in keras.tree.flatten(layer(*args, **kwargs)) if y is not None]
+        with self._watched("training" if training else "inference", layer):
+            out = layer(*args, **kwargs)
+        return [y for y in keras.tree.flatten(out) if y is not None]
 
     def functional(
         self, layer: Any, batch: int | None = None, unknown_axes: tuple[int, ...] = ()

@@ -38,7 +38,18 @@ def _batch_axes(case, arrays):
     follows=("shape.batch_axis", "state.no_python_mutation"),
 )
 def rows_do_not_see_each_other(case: Case) -> Answer:
-    """A row's output depends on the other rows of its batch."""
+    """A row's output depends on the other rows of its batch.
+
+    Promise: a row's output does not depend on the other rows.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return ops.softmax(x, axis=0)
+
+    Repair: reduce over named axes, never over axis 0.
+    Trait: `batch_coupled` says that it is by design.
+    """
     if case.traits.batch_coupled == "always":
         return skipped("the trait `batch_coupled` is declared")
     if case.batch < 2:

@@ -15,7 +15,16 @@ RATE = 1e-3
 
 @contract("grad.complex", rank=260)
 def complex_weights_train(case: Case) -> Answer:
-    """An optimizer's step moves a complex weight in another direction than downhill."""
+    """An optimizer's step moves a complex weight in another direction than downhill.
+
+    Promise: complex weights go downhill.
+
+    A layer that breaks it:
+
+        self.w = self.add_weight(shape=(4,), dtype="complex64")
+
+    Repair: keep real and imaginary part as two real weights.
+    """
     layer = case.ready()
     complex_ = [v for v in layer.trainable_variables if _is_complex(v)]
     for variable in complex_:

@@ -31,7 +31,7 @@ def _plain(value):
     return _policies_named(json.loads(text))
 
 
-def _policies_named(value):
+def _policies_named(value: Any) -> Any:
     """The data with each dtype policy by its name, in which it may be written as well."""
     if isinstance(value, list):
         return [_policies_named(v) for v in value]
@@ -44,7 +44,17 @@ def _policies_named(value):
 
 @contract("config.roundtrip", rank=140)
 def rebuilt_from_config_it_is_the_same(case: Case) -> Answer:
-    """A model that holds this layer cannot be saved and loaded again."""
+    """A model that holds this layer cannot be saved and loaded again.
+
+    Promise: from_config(get_config()) gives the same layer: config, weights, output.
+
+    A layer that breaks it:
+
+        def get_config(self):
+            return super().get_config()  # `units` is not in it
+
+    Repair: return every constructor argument from get_config, as plain data.
+    """
     layer = original(case)
     again = stored(case, layer)
     with layer_code("get_config()"):
@@ -84,7 +94,18 @@ def rebuilt_from_config_it_is_the_same(case: Case) -> Answer:
 
 @contract("config.base", rank=160, follows=("config.roundtrip",))
 def name_dtype_and_trainable_survive(case: Case) -> Answer:
-    """A loaded layer has lost its name, its dtype policy, or that it was frozen."""
+    """A loaded layer has lost its name, its dtype policy, or that it was frozen.
+
+    Promise: name, dtype policy and trainable are taken, kept and stored.
+
+    A layer that breaks it:
+
+        def __init__(self, units):
+            super().__init__()  # no **kwargs: no name, no dtype
+
+    Repair: take **kwargs, hand them to super().__init__, start get_config from
+    super().get_config().
+    """
     wanted = {"name": "a_name_of_its_own", "dtype": "bfloat16", "trainable": False}
     config = config_of(case.fresh())
     # A layer may take some dtypes only, such as integers for the codes that it returns.
@@ -149,7 +170,18 @@ def _with_base(case, config, wanted):
 
 @contract("config.pure", rank=170, follows=("config.roundtrip",))
 def from_config_leaves_its_argument_alone(case: Case) -> Answer:
-    """from_config changes the dictionary that it is given."""
+    """from_config changes the dictionary that it is given.
+
+    Promise: from_config leaves the dictionary it is given as it was.
+
+    A layer that breaks it:
+
+        @classmethod
+        def from_config(cls, config):
+            return cls(inner=make(config.pop("inner")), **config)
+
+    Repair: copy first: config = dict(config).
+    """
     config = config_of(case.fresh())
     before = dict(_parts(config))
     rebuilt(case, config)

@@ -23,7 +23,18 @@ BASE = ("name", "dtype", "trainable")
 
 @contract("config.complete", rank=150, follows=("config.roundtrip",))
 def every_argument_is_in_the_config(case: Case) -> Answer:
-    """A constructor argument that the config lacks goes back to its default on loading."""
+    """A constructor argument that the config lacks goes back to its default on loading.
+
+    Promise: every constructor argument comes back from the config.
+
+    A layer that breaks it:
+
+        def __init__(self, units, scale=1.0, **kwargs): ...
+        def get_config(self):
+            return {**super().get_config(), "units": self.units}
+
+    Repair: add the missing argument to get_config.
+    """
     layer = original(case)
     config = config_of(layer)
     for name, parameter in _arguments_of(case.target.cls).items():
@@ -141,7 +152,18 @@ def _normal(value):
 
 @contract("ctor.independent", rank=10)
 def instances_share_nothing_that_changes(case: Case) -> Answer:
-    """Two instances share something mutable: using one changes the other."""
+    """Two instances share something mutable: using one changes the other.
+
+    Promise: two instances share nothing that changes.
+
+    A layer that breaks it:
+
+        def __init__(self, steps=[], **kwargs):
+            super().__init__(**kwargs)
+            self.steps = steps
+
+    Repair: take None as the default, and make the list in __init__.
+    """
     cls = case.target.cls
     defaults = _mutable_defaults(cls)
     shown = {n: repr(v) for n, v in defaults.items()}
@@ -205,7 +227,18 @@ def _shared(one, two, defaults):
 
 @contract("config.constructor_pure", rank=15)
 def constructor_leaves_its_arguments_alone(case: Case) -> Answer:
-    """The constructor changes a list, dictionary or array of its caller."""
+    """The constructor changes a list, dictionary or array of its caller.
+
+    Promise: the constructor leaves the caller's lists, dictionaries and arrays alone.
+
+    A layer that breaks it:
+
+        def __init__(self, edges, **kwargs):
+            super().__init__(**kwargs)
+            edges.insert(0, float("-inf"))
+
+    Repair: copy first: edges = list(edges).
+    """
     cls, changed = case.target.cls, []
 
     def watched(init: Callable[..., None]) -> Callable[..., None]:

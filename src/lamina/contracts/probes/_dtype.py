@@ -39,7 +39,18 @@ def _dtypes(tree):
 
 @contract("dtype.policy", excused_by="output_dtype")
 def the_policy_decides_the_dtype(case: Case) -> Answer:
-    """Under another dtype policy it fails, or returns another dtype than the policy's."""
+    """Under another dtype policy it fails, or returns another dtype than the policy's.
+
+    Promise: every floating output has the compute dtype, in training too.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return x * np.ones((4,), "float32")
+
+    Repair: cast constants: ops.cast(c, self.compute_dtype).
+    Trait: `output_dtype` says that it is by design.
+    """
     floats = any(is_float(x) for x in keras.tree.flatten(case.inputs))
     own = None
     for policy in ("bfloat16", "float64", "mixed_bfloat16"):
@@ -120,7 +131,16 @@ def _weights_of_own_dtype(layer):
 
 @contract("dtype.children", advice=True)
 def children_have_the_policy(case: Case) -> Answer:
-    """A sub-layer computes in another dtype than the layer was given."""
+    """A sub-layer computes in another dtype than the layer was given.
+
+    Promise: sub-layers have its policy.
+
+    A layer that breaks it:
+
+        self.inner = keras.layers.Dense(3, dtype="float32")
+
+    Repair: make them with dtype=self.dtype_policy.
+    """
     if case.target.kwargs is None:
         return skipped("its constructor's arguments are not known")
     # Copies: a layer among the arguments must not be built here for the checks after this.
@@ -163,7 +183,17 @@ def _masks(case, layer) -> Iterator[dict[str, Any]]:
 
 @contract("dtype.finite_in_half", follows=("forward.finite", "dtype.policy"))
 def finite_in_half_precision(case: Case) -> Answer:
-    """Finite in float32, it is NaN or infinite in half precision."""
+    """Finite in float32, it is NaN or infinite in half precision.
+
+    Promise: what is finite in float32 is finite in float16.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return x / (ops.norm(x, axis=-1, keepdims=True) + 1e-8)
+
+    Repair: 1e-8 is 0 in float16, -1e9 is -inf: 1e-4 and -3e4, or compute that in float32.
+    """
     plain = case.ready()
     layer = _under(case, "mixed_float16")
     for name, inputs in points(case.inputs, case.traits):
@@ -197,7 +227,17 @@ def _too_large(arrays):
 
 @contract("dtype.close_to_float32", slow=True, follows=("dtype.finite_in_half", "dtype.policy"))
 def bfloat16_is_close_to_float32(case: Case) -> Answer:
-    """In half precision the output is far from the one in float32."""
+    """In half precision the output is far from the one in float32.
+
+    Promise: half precision gives nearly what float32 gives.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return ops.mean(x**2) - ops.mean(x) ** 2
+
+    Repair: compute means and differences of large numbers in float32.
+    """
     rounded = map_leaves(_rounded, case.inputs)
     plain = case.ready(rounded, perturb=True)
     _round_weights(plain)

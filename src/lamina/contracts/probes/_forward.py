@@ -6,6 +6,7 @@ from lamina.contracts._contract import Answer, broken, contract
 from lamina.contracts.harness import (
     Case,
     LayerFailed,
+    ModeAvoided,
     difference,
     leaves,
     map_leaves,
@@ -16,7 +17,18 @@ from lamina.contracts.harness import (
 
 @contract("forward.finite", rank=130, excused_by="domain")
 def values_are_finite(case: Case) -> Answer:
-    """The output is NaN or infinite for an ordinary input."""
+    """The output is NaN or infinite for an ordinary input.
+
+    Promise: ordinary inputs, zeros and constants give finite outputs.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return x / ops.norm(x, axis=-1, keepdims=True)
+
+    Repair: add a small constant under the division, root or logarithm.
+    Trait: `domain` says that it is by design.
+    """
     layer = case.ready()
     for name, inputs in points(case.inputs, case.traits):
         for training in case.modes:
@@ -34,7 +46,17 @@ def values_are_finite(case: Case) -> Answer:
 
 @contract("input.unchanged", rank=50)
 def inputs_stay_as_they_were(case: Case) -> Answer:
-    """The caller's own inputs are changed by the call."""
+    """The caller's own inputs are changed by the call.
+
+    Promise: the caller's inputs stay as they were.
+
+    A layer that breaks it:
+
+        def call(self, inputs):
+            mask = inputs.pop("mask")
+
+    Repair: copy first: inputs = dict(inputs).
+    """
     for convert in (lambda tree: map_leaves(np.copy, tree), case.tensors):
         layer = case.ready()
         given = convert(case.inputs)
@@ -42,9 +64,10 @@ def inputs_stay_as_they_were(case: Case) -> Answer:
         kept = [np.copy(x) for x in leaves(given)]
         for training in case.modes:
             # The structure itself goes in, not a copy: that is what a caller has.
-            args, kwargs = case.arguments(layer, given)
             try:
-                layer(*args, **kwargs, training=training)
+                case.apply(layer, given, training)
+            except ModeAvoided:
+                raise
             except Exception as error:
                 changed = _structure(given) != structure
                 if not changed:

@@ -24,7 +24,19 @@ from lamina.contracts.harness import (
 
 @contract("grad.exists", rank=230, excused_by="differentiable")
 def every_trainable_weight_gets_a_gradient(case: Case) -> Answer:
-    """A trainable weight, or the input, gets no gradient: it is never trained."""
+    """A trainable weight, or the input, gets no gradient: it is never trained.
+
+    Promise: each trainable weight, and the input, gets a gradient.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return ops.take(self.codes, ops.argmax(x @ self.codes.T, -1), 0)
+
+    Repair: find the argmax, round, stop_gradient or cast on the way; drop weights that are not
+    used.
+    Trait: `differentiable` says that it is by design.
+    """
     if not case.traits.differentiable:
         return skipped("the trait `differentiable` says that it has none")
     layer = case.ready()
@@ -74,7 +86,18 @@ def _depends_on_input(case, layer):
 
 @contract("grad.finite", rank=240, excused_by="domain", follows=("forward.finite",))
 def gradients_are_finite(case: Case) -> Answer:
-    """The gradient is NaN or infinite for an ordinary input."""
+    """The gradient is NaN or infinite for an ordinary input.
+
+    Promise: gradients are finite for ordinary inputs and for zeros.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return ops.sqrt(ops.sum(x**2, -1))
+
+    Repair: add a small constant under the root.
+    Trait: `domain` says that it is by design.
+    """
     if not case.traits.differentiable:
         return skipped("the trait `differentiable` says that it has none")
     layer = case.ready()
@@ -108,7 +131,19 @@ EPSILONS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
     follows=("grad.exists", "dtype.policy"),
 )
 def the_gradient_is_the_derivative(case: Case) -> Answer:
-    """The gradient is not the derivative of the output."""
+    """The gradient is not the derivative of the output.
+
+    Promise: the gradient is the derivative, measured in float64.
+
+    A layer that breaks it:
+
+        @ops.custom_gradient
+        def cube(x):
+            return x**3, lambda upstream: upstream * x**2
+
+    Repair: correct the custom gradient, or remove the stop_gradient.
+    Trait: `surrogate_gradient` says that it is by design.
+    """
     if case.traits.surrogate_gradient or not case.traits.differentiable:
         return skipped("a trait says that it is not")
     if not has_float64():
@@ -233,7 +268,17 @@ def _moved(objective, layer, by, steps, stopped=None):
 
 @contract("train.frozen")
 def frozen_weights_stay(case: Case) -> Answer:
-    """With trainable=False its weights still move, or are still handed to the optimizer."""
+    """With trainable=False its weights still move, or are still handed to the optimizer.
+
+    Promise: with trainable=False its weights stay.
+
+    A layer that breaks it:
+
+        def call(self, x, training=False):
+            self.centers.assign(...)  # also when frozen
+
+    Repair: assign only `if self.trainable`.
+    """
     layer = case.ready()
     weights = list(layer.trainable_variables)
     with layer_code("setting trainable=False"):

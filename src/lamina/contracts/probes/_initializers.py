@@ -20,7 +20,17 @@ SHAPES = ((4, 4), (3, 4, 8), (3, 6, 2), (5, 5, 3, 8), (6,))
 
 @contract("initializer.honoured", rank=20, target="initializer")
 def seed_dtype_and_shape_are_honoured(case: Case) -> Answer:
-    """It ignores its seed, or the dtype or shape that it is asked for."""
+    """It ignores its seed, or the dtype or shape that it is asked for.
+
+    Promise: seed, dtype and shape are honoured.
+
+    A layer that breaks it:
+
+        def __call__(self, shape, dtype=None):
+            return keras.random.normal(shape, seed=0)
+
+    Repair: hand dtype and self.seed on.
+    """
     accepted = [s for s in SHAPES if _value(case.fresh(), s, "float32", quiet=True) is not None]
     if not accepted:
         return broken(f"it accepts none of the shapes {SHAPES}")

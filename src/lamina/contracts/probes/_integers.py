@@ -25,7 +25,18 @@ def _is_small(x: np.ndarray) -> bool:
 
 @contract("dtype.integers", excused_by="integers", rank=128)
 def small_integers_are_integers(case: Case) -> Answer:
-    """For integers below 32 bits it gives other values than for the same numbers as int32."""
+    """For integers below 32 bits it gives other values than for the same numbers as int32.
+
+    Promise: integers below 32 bits give what the same numbers give as int32.
+
+    A layer that breaks it:
+
+        def call(self, image):  # uint8: 250 + 60 is 54
+            return ops.clip(image + 60, 0, 255)
+
+    Repair: cast first: ops.cast(image, "int32"). Keras' merging layers are left out: they say so.
+    Trait: `integers` says that it is by design.
+    """
     small = [x for x in keras.tree.flatten(case.inputs) if _is_small(x)]
     if not small:
         return skipped("the sample holds no integers below 32 bits")

@@ -49,7 +49,18 @@ class Measured:
 
 @contract("trait.linear", needs="linear", rank=600)
 def it_is_linear(case: Case) -> Answer:
-    """The output for a sum of inputs, or a multiple, is not that of the outputs."""
+    """The output for a sum of inputs, or a multiple, is not that of the outputs.
+
+    Promise: the output of a sum is the sum of the outputs.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return x @ self.kernel + self.bias
+
+    Repair: take out bias, clipping and normalisation.
+    Trait: `linear` switches it on.
+    """
     measured = Measured(case)
     if not _all_float(measured.image):
         return skipped("its first input is not of floats")
@@ -75,7 +86,18 @@ def it_is_linear(case: Case) -> Answer:
 
 @contract("trait.adjoint", needs="adjoint", rank=610, follows=("trait.linear",))
 def the_adjoint_is_exact(case: Case) -> Answer:
-    """Its adjoint is not: <A x, y> and <x, A^H y> differ, or so does a gradient from it."""
+    """Its adjoint is not: <A x, y> and <x, A^H y> differ, or so does a gradient from it.
+
+    Promise: <A x, y> equals <x, A^H y>, and the gradient is the adjoint.
+
+    A layer that breaks it:
+
+        def call(self, y):
+            return ops.roll(y, 1, axis=1)  # the adjoint of a roll by 1 goes back
+
+    Repair: look for a conjugate, a border, an index that is one off.
+    Trait: `adjoint` switches it on.
+    """
     measured = Measured(case)
     if not _all_float(measured.image):
         return skipped("its first input is not of floats")

@@ -16,7 +16,18 @@ def _losses(case, layer, inputs=None, training=True):
 
 @contract("loss.no_growth")
 def losses_do_not_pile_up(case: Case) -> Answer:
-    """Each call adds to the losses of the calls before."""
+    """Each call adds to the losses of the calls before.
+
+    Promise: a call's losses are its own.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            self.kept.append(ops.mean(x))
+            self.add_loss(sum(self.kept))
+
+    Repair: call add_loss once a call; keep no list.
+    """
     layer = case.ready()
     first = _losses(case, layer)
     _losses(case, layer)
@@ -56,7 +67,18 @@ def _short(values):
 
 @contract("loss.no_double", rank=228)
 def no_loss_is_added_twice(case: Case) -> Answer:
-    """A loss is added twice: two have the same value, and the same gradient by the same weights."""
+    """A loss is added twice: two have the same value, and the same gradient by the same weights.
+
+    Promise: no loss is added twice.
+
+    A layer that breaks it:
+
+        self.dense = keras.layers.Dense(3, kernel_regularizer="l2")
+        ...
+        self.add_loss(self.dense.kernel_regularizer(self.dense.kernel))
+
+    Repair: Keras adds regularizers and the losses of sub-layers by itself: take out add_loss.
+    """
     layer = case.ready(perturb=True)
     training = True in case.modes
     values = _losses(case, layer, training=training)
@@ -102,7 +124,16 @@ def _gradient(case, layer, training, loss):
 
 @contract("loss.batch_scale", advice=True)
 def losses_do_not_scale_with_the_batch(case: Case) -> Answer:
-    """The same rows twice double the loss: it is summed over the batch, not averaged."""
+    """The same rows twice double the loss: it is summed over the batch, not averaged.
+
+    Promise: a loss is averaged over the batch.
+
+    A layer that breaks it:
+
+        self.add_loss(ops.sum(ops.square(x)))
+
+    Repair: use ops.mean over the batch.
+    """
     if case.traits.fixed_batch:
         return skipped("the trait `fixed_batch` is declared")
     layer = case.ready()

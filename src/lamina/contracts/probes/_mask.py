@@ -111,7 +111,18 @@ def _has_steps(case):
 
 @contract("mask.flow", needs="mask")
 def the_mask_goes_where_it_is_declared_to(case: Case) -> Answer:
-    """The mask after the layer is not what it declares."""
+    """The mask after the layer is not what it declares.
+
+    Promise: the mask after it is the one it declares.
+
+    A layer that breaks it:
+
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)  # supports_masking stays False
+
+    Repair: set supports_masking, or define compute_mask.
+    Trait: `mask` switches it on.
+    """
     if not _has_steps(case):
         return skipped(NO_STEPS)
     kind, layer = case.traits.mask, case.ready()
@@ -163,7 +174,18 @@ def _uses_steps(outputs, mask):
 
 @contract("mask.invariance", needs="mask")
 def masked_steps_do_not_matter(case: Case) -> Answer:
-    """What stands at masked steps changes the output elsewhere."""
+    """What stands at masked steps changes the output elsewhere.
+
+    Promise: other finite numbers at masked steps change nothing that is seen, in training too.
+
+    A layer that breaks it:
+
+        def call(self, x, mask=None):
+            return ops.mean(x, axis=1)
+
+    Repair: ops.where(mask, x, 0), and divide by the number of steps kept.
+    Trait: `mask` switches it on.
+    """
     if not _has_steps(case):
         return skipped(NO_STEPS)
     if case.traits.mask == "create":
@@ -173,7 +195,18 @@ def masked_steps_do_not_matter(case: Case) -> Answer:
 
 @contract("mask.nan_padding", needs="mask", advice=True, follows=("mask.invariance",))
 def nan_in_padding_does_not_matter(case: Case) -> Answer:
-    """NaN at masked steps reaches the output: 0 * NaN is NaN."""
+    """NaN at masked steps reaches the output: 0 * NaN is NaN.
+
+    Promise: even NaN at masked steps changes nothing.
+
+    A layer that breaks it:
+
+        def call(self, x, mask=None):
+            return ops.sum(x * ops.cast(mask, x.dtype)[..., None], 1)
+
+    Repair: ops.where(mask, x, 0): 0 * NaN is NaN. Advice: padding is seldom NaN.
+    Trait: `mask` switches it on.
+    """
     if not _has_steps(case):
         return skipped(NO_STEPS)
     if case.traits.mask == "create":
@@ -184,7 +217,8 @@ def nan_in_padding_does_not_matter(case: Case) -> Answer:
 def _padded(case):
     """The answers where masked steps hold other numbers, and where they hold NaN."""
     layer = case.ready(perturb=True)
-    rng, found = np.random.default_rng(4), {"other numbers": None, "NaN": None}
+    rng = np.random.default_rng(4)
+    found: dict[str, Answer] = {"other numbers": None, "NaN": None}
     fills = {"other numbers": _large, "NaN": _nan}
     for training in case.modes:
         for place, mask in _masks(case).items():
@@ -256,7 +290,17 @@ def _visible(outputs, arrived):
 
 @contract("mask.all_masked", needs="mask")
 def a_fully_masked_row_is_harmless(case: Case) -> Answer:
-    """A row of nothing but padding makes the output NaN."""
+    """A row of nothing but padding makes the output NaN.
+
+    Promise: a row of nothing but padding stays finite.
+
+    A layer that breaks it:
+
+        return ops.sum(x * m, 1) / ops.sum(m, 1)
+
+    Repair: divide by ops.maximum(count, 1).
+    Trait: `mask` switches it on.
+    """
     if not _has_steps(case):
         return skipped(NO_STEPS)
     if case.traits.mask == "create":

@@ -31,7 +31,18 @@ from lamina.contracts.harness import (
 
 @contract("infer.deterministic", rank=120, excused_by="stochastic", follows=("infer.pure",))
 def inference_repeats(case: Case) -> Answer:
-    """Two predictions for the same input differ."""
+    """Two predictions for the same input differ.
+
+    Promise: two predictions for one input are equal.
+
+    A layer that breaks it:
+
+        def call(self, x, training=True):
+            return keras.random.dropout(x, 0.5)
+
+    Repair: draw only `if training:`, with False as the default.
+    Trait: `stochastic` says that it is by design.
+    """
     if case.traits.stochastic == "always" or case.traits.stateful == "always":
         return skipped("a trait says that it is not")
     layer = case.ready()
@@ -54,7 +65,19 @@ def _varied(message, worst):
 
 @contract("infer.pure", rank=110, excused_by="stateful")
 def inference_changes_no_variable(case: Case) -> Answer:
-    """A prediction changes the layer's variables."""
+    """A prediction changes the layer's variables.
+
+    Promise: a prediction changes no variable.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            self.seen.assign_add(1)
+            return x
+
+    Repair: assign only `if training:`.
+    Trait: `stateful` says that it is by design.
+    """
     if case.traits.stateful == "always":
         return skipped("the trait `stateful` is declared")
     layer = case.ready()
@@ -76,7 +99,17 @@ def inference_changes_no_variable(case: Case) -> Answer:
 
 @contract("mode.training_reaches_children", advice=True)
 def children_learn_the_mode(case: Case) -> Answer:
-    """A sub-layer with a training mode does not learn that this is training."""
+    """A sub-layer with a training mode does not learn that this is training.
+
+    Promise: sub-layers learn that this is training.
+
+    A layer that breaks it:
+
+        def call(self, x, training=False):
+            return self.drop.call(x)
+
+    Repair: hand it on: self.drop(x, training=training).
+    """
     layer = case.ready()
     received = {}
     for child in sub_layers(layer):
@@ -106,7 +139,18 @@ def _listen(child, received):
 
 @contract("mode.state_advances")
 def statistics_move_in_training(case: Case) -> Answer:
-    """Non-trainable statistics never change, though the layer trains."""
+    """Non-trainable statistics never change, though the layer trains.
+
+    Promise: statistics move when it trains.
+
+    A layer that breaks it:
+
+        def call(self, x, training=False):
+            mean = 0.9 * self.mean + 0.1 * ops.mean(x, 0)  # never assigned
+            return x - self.mean
+
+    Repair: assign to the variable `if training:`.
+    """
     layer = case.ready()
     own = [v for v in variables_of(layer) if not v.trainable and not is_random_state(v)]
     layers = [layer, *sub_layers(layer)]
@@ -137,7 +181,7 @@ def _break(case, outputs, variables, training):
     if [y.shape for y in outputs[0]] != [y.shape for y in outputs[1]]:
         return broken(f"compiled it returns other shapes than in eager code{_in(training)}")
     for pair, what in ((outputs, "gives other outputs"), (variables, "leaves other state")):
-        if worst := difference(*pair, *REORDERED):
+        if worst := difference(pair[0], pair[1], *REORDERED):
             return broken(
                 f"compiled it {what}{_in(training)}",
                 "fit() and predict() compile: the model trained is not the one that was tried",
@@ -164,7 +208,17 @@ def _eager(case, layer, training):
 
 @contract("mode.eager_equals_graph", follows=("compile.jit", "state.no_python_mutation"))
 def eager_and_graph_agree(case: Case) -> Answer:
-    """Traced into a graph it fails, or computes something else than in eager code."""
+    """Traced into a graph it fails, or computes something else than in eager code.
+
+    Promise: traced into a graph it computes what it computes eagerly.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return x * 2 if ops.mean(x) > 0 else x
+
+    Repair: use ops.where or ops.cond; no Python `if` on a tensor.
+    """
     if not can_compile():
         return skipped(f"{BACKEND} runs eagerly")
     if BACKEND == "jax":
@@ -172,17 +226,14 @@ def eager_and_graph_agree(case: Case) -> Answer:
             return skipped("the trait `jit` says that it cannot be compiled")
         return case.once("compiled", lambda: _compiled_break(case))
     for training in case.modes:
-        found = None
         # A graph for any number of rows serves shape.none_batch too; the sample's decides.
-        for axes in ((),) if case.traits.fixed_batch else ((0,), ()):
-            graph = graph_of(case, training, axes)
-            found = None if graph.problem else _graph_break(case, graph, training)
-            if not (graph.problem or found):
-                break
-        else:
+        graph = graph_of(case, training, () if case.traits.fixed_batch else (0,))
+        if graph.problem or _graph_break(case, graph, training):
+            graph = graph_of(case, training)
             if graph.problem:
                 raise graph.problem
-            return found
+            if found := _graph_break(case, graph, training):
+                return found
 
 
 def _graph_break(case, graph, training):
@@ -196,7 +247,18 @@ def _graph_break(case, graph, training):
 
 @contract("compile.jit", excused_by="jit", slow=True, follows=("state.no_python_mutation",))
 def compiles_under_xla(case: Case) -> Answer:
-    """It cannot be compiled, or computes something else when it is."""
+    """It cannot be compiled, or computes something else when it is.
+
+    Promise: XLA compiles it, to the same result.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return tf.py_function(np.sort, [x], x.dtype)
+
+    Repair: use keras.ops on tensors.
+    Trait: `jit` says that it is by design. `unordered_axes` leaves an order open.
+    """
     if not case.traits.jit:
         return skipped("the trait `jit` says that it cannot be compiled")
     if not can_compile():

@@ -1,5 +1,8 @@
 """The contract of portability: nothing in call() belongs to one backend."""
 
+import ast
+import inspect
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -8,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from lamina.contracts._contract import Answer, broken, contract, skipped
+from lamina.contracts._contract import Answer, advice, broken, contract, skipped
 from lamina.contracts._result import Result
 from lamina.contracts.harness import (
     BACKEND,
@@ -41,9 +44,22 @@ NUMPY = "convert it to a NumPy array"
 CUSTOM_GRADIENT = {"custom_gradient", "custom_derivatives"}
 
 
-@contract("portable.backends")
+@contract("portable.backends", excused_by="backends")
 def only_keras_operations(case: Case) -> Answer:
-    """call() hands its tensors to functions of one backend: it fails on the others."""
+    """call() hands its tensors to functions of one backend: it fails on the others.
+
+    Promise: call() uses Keras' own operations, which every backend has.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return tf.nn.relu(x)
+
+    Repair: use keras.ops; a choice between backends is made by keras.backend.backend().
+    Trait: `backends` says that it is by design.
+    """
+    if case.traits.backends:
+        return skipped(f"the trait `backends` says {', '.join(case.traits.backends)}")
     layer = case.ready()
     native = _native_call(case, layer)
     # A layer with one way for each backend is called again as if this were another.
@@ -51,10 +67,18 @@ def only_keras_operations(case: Case) -> Answer:
         native = None
     if native:
         what, line = native
+        if module := _chosen_at_import(case.target.cls):
+            return advice(
+                f"call() uses {what} directly: {line}; but {module} asks for the backend when it "
+                "is imported, and may choose another implementation there",
+                "whether it runs on another backend shows only there",
+                "`lamina check --backends tensorflow,jax,torch` runs it on each",
+            )
         return broken(
             f"call() uses {what} directly: {line}",
             "the layer runs on this backend only, or only where nothing is compiled",
             "use keras.ops; `lamina check --backends tensorflow,jax,torch` runs it on each",
+            declare=(BACKEND,),
             backend=BACKEND,
         )
 
@@ -76,6 +100,28 @@ def _native_call(case, layer, pretend=False):
             what = BACKEND
         line = what and _own_line(error)
         return (what, line) if line else None
+    return None
+
+
+# A question for the backend: `keras.backend.backend()`, `keras.config.backend()`.
+ASKS = re.compile(r"\bbackend\(\)|KERAS_BACKEND")
+
+
+def _chosen_at_import(cls):
+    """The module beside the layer's that asks for the backend outside its functions, or None."""
+    folder = cls.__module__.rpartition(".")[0] or cls.__module__
+    for name, module in list(sys.modules.items()):
+        if name != folder and not name.startswith(f"{folder}."):
+            continue
+        try:
+            source = inspect.getsource(module)
+            statements = ast.parse(source).body if ASKS.search(source) else []
+        except (OSError, TypeError, SyntaxError):
+            continue
+        inside = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        outside = [s for s in statements if not isinstance(s, inside)]
+        if any(ASKS.search(ast.unparse(s)) for s in outside):
+            return name
     return None
 
 
@@ -120,7 +166,9 @@ def across_backends(case: Case, path: str, first: str) -> Result:
         path: Where the first backend leaves its weights and outputs, without a suffix.
         first: The first backend; every other one compares its outputs with that one's.
     """
-    if first == BACKEND:
+    if case.traits.backends and BACKEND not in case.traits.backends:
+        result = skipped(f"the trait `backends` says {', '.join(case.traits.backends)}")
+    elif first == BACKEND:
         result = _leave_outputs(case, path)
     else:
         try:

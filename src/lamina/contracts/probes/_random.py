@@ -12,6 +12,7 @@ from lamina.contracts._contract import Answer, broken, contract, skipped
 from lamina.contracts.harness import (
     BACKEND,
     Case,
+    LayerFailed,
     can_compile,
     compiled,
     difference,
@@ -27,7 +28,17 @@ from lamina.contracts.harness import (
 
 @contract("random.fresh", rank=100)
 def each_draw_is_new(case: Case) -> Answer:
-    """The same random numbers come at every call: a fixed seed reaches the draw."""
+    """The same random numbers come at every call: a fixed seed reaches the draw.
+
+    Promise: each call draws new numbers.
+
+    A layer that breaks it:
+
+        def call(self, x, training=False):
+            return x + keras.random.normal(ops.shape(x), seed=42)
+
+    Repair: keep a keras.random.SeedGenerator, and hand it to the draw.
+    """
     layer = case.ready()
     for training in case.modes[::-1]:
         with random_draws() as first:
@@ -56,14 +67,28 @@ def each_draw_is_new(case: Case) -> Answer:
 
 @contract("random.per_row", excused_by="draws", rank=105, follows=("random.no_global_rng",))
 def each_row_draws_for_itself(case: Case) -> Answer:
-    """Identical rows get identical draws: one draw serves the whole batch."""
+    """Identical rows get identical draws: one draw serves the whole batch.
+
+    Promise: identical rows get draws of their own in training.
+
+    A layer that breaks it:
+
+        def call(self, x, training=False):
+            return x * keras.random.uniform((1, 1, 1), seed=self.seeds)
+
+    Repair: put the batch into the shape: (ops.shape(x)[0], 1, 1).
+    Trait: `draws` says that it is by design.
+    """
     if case.traits.draws == "batch":
         return skipped("the trait `draws` is declared")
     training = True in case.modes
     same = rows(case.inputs, [_richest_row(case)] * (case.batch if case.traits.fixed_batch else 4))
-    layer, before = case.ready(same), _host_states()
-    with random_draws() as draws:
-        case.call(layer, same, training)
+    layer, before = case.ready(), _host_states()
+    try:
+        with random_draws() as draws:
+            case.call(layer, same, training)
+    except LayerFailed:
+        return skipped("it does not take these rows: see shape.any_batch")
     if not draws.any and _host_states() == before:
         return skipped("it draws no random numbers")
     # As in random.fresh_when_compiled: from one state but for the seeds.
@@ -95,7 +120,17 @@ def _richest_row(case):
 
 @contract("random.fresh_when_compiled", follows=("random.no_global_rng",))
 def compiled_draws_are_new(case: Case) -> Answer:
-    """Eagerly random, compiled it repeats one draw for ever."""
+    """Eagerly random, compiled it repeats one draw for ever.
+
+    Promise: compiled, each call draws new numbers too.
+
+    A layer that breaks it:
+
+        def call(self, x, training=False):
+            return x + np.random.normal(size=(4,))  # drawn once, at tracing
+
+    Repair: draw with keras.random and a SeedGenerator.
+    """
     if not can_compile() or not case.traits.jit:
         return skipped("it is not compiled here")
     layer = case.ready()
@@ -118,6 +153,7 @@ def compiled_draws_are_new(case: Case) -> Answer:
     before = _host_states()
     with layer_code("calling it in training"), random_draws() as draws:
         eagerly(given)
+    restore(start)
     # What draws from the clock alone shows in two calls, what draws seldom in eight.
     seen = draws.any or _host_states() != before
     # A layer may draw seldom: compiled, it gets three times as many calls to show that it does.
@@ -139,7 +175,17 @@ def compiled_draws_are_new(case: Case) -> Answer:
 
 @contract("random.no_global_rng", rank=90)
 def global_generators_are_left_alone(case: Case) -> Answer:
-    """A call uses up random numbers of the whole process: no seed of the layer controls it."""
+    """A call uses up random numbers of the whole process: no seed of the layer controls it.
+
+    Promise: it draws from its own seeds alone.
+
+    A layer that breaks it:
+
+        def call(self, x, training=False):
+            return x + keras.random.normal(ops.shape(x))  # Keras' global seed
+
+    Repair: make a SeedGenerator in __init__, and hand it to every draw.
+    """
     layer = case.ready()
     own = {id(v) for v in layer.variables}
     for training in case.modes[::-1]:

@@ -49,7 +49,17 @@ def _same_model(case, one, other, what, means, repair):
 
 @contract("save.model", follows=("config.roundtrip", "weights.tracked", "shape.none_batch"))
 def saved_and_loaded_it_is_the_same(case: Case) -> Answer:
-    """A model that holds this layer does not come back from its `.keras` file."""
+    """A model that holds this layer does not come back from its `.keras` file.
+
+    Promise: a model with it comes back from its .keras file with the same output.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return x + self.table  # neither a weight nor in the config
+
+    Repair: put it into a weight, or into get_config.
+    """
     layer = case.ready(perturb=True)
     model, layer = case.model(layer)
     if layer.variables:
@@ -80,7 +90,18 @@ def saved_and_loaded_it_is_the_same(case: Case) -> Answer:
 
 @contract("weights.reload_fresh", follows=("build.complete", "weights.tracked"))
 def weights_load_into_a_model_not_yet_called(case: Case) -> Answer:
-    """load_weights into a built, uncalled model leaves this layer's weights at random."""
+    """load_weights into a built, uncalled model leaves this layer's weights at random.
+
+    Promise: load_weights fills a model that was built and not called.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            if not self.inner.built:
+                self.inner.build(x.shape)
+
+    Repair: build sub-layers in build().
+    """
 
     class Holder(keras.Model):
         def __init__(self, layer: keras.layers.Layer) -> None:
@@ -125,7 +146,18 @@ def weights_load_into_a_model_not_yet_called(case: Case) -> Answer:
 
 @contract("copy.deepcopy")
 def a_deep_copy_is_equal_and_its_own(case: Case) -> Answer:
-    """copy.deepcopy fails, differs, or shares its weights with the original."""
+    """copy.deepcopy fails, differs, or shares its weights with the original.
+
+    Promise: a deep copy works, is equal, and shares no variable.
+
+    A layer that breaks it:
+
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.lock = threading.Lock()
+
+    Repair: keep on self only what can be copied.
+    """
     layer, uncalled = case.ready(perturb=True), False
     try:
         twin = _copied(case, layer)
@@ -175,7 +207,17 @@ def _copied(case, layer):
 
 @contract("export.savedmodel", slow=True, follows=("shape.none_batch", "mode.eager_equals_graph"))
 def exported_it_is_the_same(case: Case) -> Answer:
-    """A model that holds this layer cannot be served as a SavedModel."""
+    """A model that holds this layer cannot be served as a SavedModel.
+
+    Promise: exported for serving it gives the same output.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return x * float(ops.convert_to_numpy(x).std())
+
+    Repair: use keras.ops only in call().
+    """
     if BACKEND != "tensorflow":
         return skipped("SavedModel export is checked on TensorFlow")
     if not case.traits.jit:

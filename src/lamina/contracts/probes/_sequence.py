@@ -25,7 +25,19 @@ def _steps(inputs):
 
 @contract("trait.causal", needs="causal")
 def the_future_does_not_matter(case: Case) -> Answer:
-    """Changing later time steps changes an earlier output."""
+    """Changing later time steps changes an earlier output.
+
+    Promise: no output depends on later steps, in training too.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return x - ops.mean(x, axis=1, keepdims=True)
+
+    Repair: pad on the left only; mask attention to the past. In training it is not asked where
+    rows are coupled.
+    Trait: `causal` switches it on.
+    """
     layer = case.ready(perturb=True)
     if any(y.ndim < 2 for y in case.call(layer)):
         return broken("it is said to be causal, but its output has no time axis")
@@ -82,7 +94,18 @@ def _lost_before_the_first(case, layer, steps, outputs):
 
 @contract("trait.streaming", needs="streaming")
 def pieces_equal_one_call(case: Case) -> Answer:
-    """Fed in pieces with its state it gives something else than in one call."""
+    """Fed in pieces with its state it gives something else than in one call.
+
+    Promise: fed in pieces with its state it gives what one call gives.
+
+    A layer that breaks it:
+
+        def step(self, x, state, mask=None):
+            return self(x), state  # the past is not kept
+
+    Repair: write call() as one step() from initial_state().
+    Trait: `streaming` switches it on.
+    """
     layer = case.ready(perturb=True)
     missing = [n for n in ("initial_state", "step") if not callable(getattr(layer, n, None))]
     if missing:
@@ -127,7 +150,18 @@ def _splits(steps, block):
 
 @contract("trait.equivariant", needs="equivariant_axes")
 def reordering_reorders(case: Case) -> Answer:
-    """Reordering the input along the axis does not reorder the output alike."""
+    """Reordering the input along the axis does not reorder the output alike.
+
+    Promise: reordering the input along the axis reorders the output alike.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return x + self.positions
+
+    Repair: take out positions and causal masks.
+    Trait: `equivariant_axes` switches it on.
+    """
     layer = case.ready(perturb=True)
     before = case.call(layer)
     for axis in case.traits.equivariant_axes:
@@ -162,7 +196,18 @@ def _orders(size):
 
 @contract("cell.state_spec", rank=190, target="cell")
 def states_are_as_declared(case: Case) -> Answer:
-    """The states that the cell returns are not those that it declares."""
+    """The states that the cell returns are not those that it declares.
+
+    Promise: the states that a step returns are those that state_size declares.
+
+    A layer that breaks it:
+
+        self.state_size = 4
+        ...
+        return y, [ops.concatenate([h, x], -1)]
+
+    Repair: let state_size say the shapes that call() returns.
+    """
     layer = case.ready()
     for policy in ("float32", "bfloat16"):
         keras.config.set_dtype_policy(policy)

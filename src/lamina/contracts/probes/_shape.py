@@ -39,7 +39,17 @@ def _actual(case, layer, inputs=None, training=False):
 
 @contract("shape.spec_matches_call", rank=200, follows=("shape.batch_axis",))
 def symbolic_outputs_are_the_actual_ones(case: Case) -> Answer:
-    """What the layer says about its output is not what it returns."""
+    """What the layer says about its output is not what it returns.
+
+    Promise: the shape and dtype that it announces are those it returns, in training too.
+
+    A layer that breaks it:
+
+        def compute_output_shape(self, shape):
+            return shape  # call() halves the time axis
+
+    Repair: correct compute_output_shape, or leave it out.
+    """
     layer = case.ready()
     for training in case.modes:
         found = _actual(case, layer, None, training)
@@ -89,7 +99,18 @@ def _claims_dtype(layer):
 
 @contract("shape.batch_axis", rank=30, excused_by="batch_axes_out")
 def axis_0_is_the_batch(case: Case) -> Answer:
-    """An output has not as many rows as the input: samples are merged, split or lost."""
+    """An output has not as many rows as the input: samples are merged, split or lost.
+
+    Promise: each row in gives one row out, on axis 0.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return ops.reshape(x, (-1, 4))
+
+    Repair: name the batch first: (ops.shape(x)[0], -1, 4).
+    Trait: `batch_axes_out` says that it is by design.
+    """
     if "batch_axes_out" in case.traits:
         return _declared_batch_axes(case)
     layer = case.fresh()
@@ -136,7 +157,18 @@ def _other_batches(case):
 
 @contract("shape.any_batch", rank=40, excused_by="fixed_batch", follows=("shape.batch_axis",))
 def any_number_of_rows(case: Case) -> Answer:
-    """It works for some numbers of rows only."""
+    """It works for some numbers of rows only.
+
+    Promise: it works for any number of rows, in training too.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return ops.squeeze(x)  # one row: the batch goes as well
+
+    Repair: squeeze named axes only; take the batch from ops.shape(x)[0].
+    Trait: `fixed_batch` says that it is by design.
+    """
     if case.traits.fixed_batch:
         return skipped("the trait `fixed_batch` is declared")
     return case.once("any batch", lambda: _every_batch(case))
@@ -181,9 +213,30 @@ def _few_batches(case):
         return True
 
 
-@contract("shape.none_batch", rank=220, follows=("shape.any_batch", "compile.jit"))
+@contract(
+    "shape.none_batch",
+    rank=220,
+    follows=(
+        "shape.any_batch",
+        "shape.spec_matches_call",
+        "compile.jit",
+        "mode.eager_equals_graph",
+        "state.no_python_mutation",
+        "random.no_global_rng",
+    ),
+)
 def works_with_an_unknown_batch(case: Case) -> Answer:
-    """A model with an unknown batch cannot be made of it, or then gives something else."""
+    """A model with an unknown batch cannot be made of it, or then gives something else.
+
+    Promise: it works where the batch is unknown, as in fit(), in training too.
+
+    A layer that breaks it:
+
+        def call(self, x, training=False):
+            return x * keras.random.uniform((x.shape[0], 1))
+
+    Repair: ops.shape(x)[0] instead of x.shape[0].
+    """
     if case.traits.fixed_batch:
         return skipped("the trait `fixed_batch` is declared")
     if _few_batches(case):
@@ -262,7 +315,18 @@ def _caller(case, layer, training, compiled):
 
 @contract("shape.none_axes", rank=210, needs="variable_axes")
 def works_with_unknown_lengths(case: Case) -> Answer:
-    """It needs to know the length of an axis that is declared variable."""
+    """It needs to know the length of an axis that is declared variable.
+
+    Promise: it works where the length of an axis is unknown.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            return ops.reshape(x, (-1, x.shape[1] // 2, 2 * x.shape[2]))
+
+    Repair: take lengths from ops.shape(x). A longest length is the trait `max_length`.
+    Trait: `variable_axes` switches it on. `max_length` bounds what is tried.
+    """
     axes = case.traits.variable_axes
     batch = case.batch if case.traits.fixed_batch else None
     unknown = axes if case.traits.fixed_batch else (0, *axes)

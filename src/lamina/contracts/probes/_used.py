@@ -33,7 +33,18 @@ BASE = ("name", "dtype", "trainable")
 
 @contract("input.used", excused_by="unused_inputs", rank=125)
 def every_input_moves_something(case: Case) -> Answer:
-    """Varying one input moves no output, loss or mask: it is not used."""
+    """Varying one input moves no output, loss or mask: it is not used.
+
+    Promise: varying one input moves an output, a loss, a mask or a gradient.
+
+    A layer that breaks it:
+
+        def call(self, scores, ids):
+            return scores + ops.cast(ids == 0, scores.dtype) * -1e-40
+
+    Repair: look for a constant that float32 drops, or a result that is thrown away.
+    Trait: `unused_inputs` says that it is by design.
+    """
     layer = case.ready(perturb=True)
     if not all(case.repeats(layer, training) for training in case.modes):
         return skipped("it draws what no seed of its own controls: see random.no_global_rng")
@@ -125,12 +136,25 @@ def _moves_gradient(case: Case, layer: Any, one: Any, other: Any) -> bool:
         objective.at(inputs)
         by_weight, by_input = objective.gradients()
         found.append([np.asarray(g) for g in [*by_weight, *by_input] if g is not None])
-    return difference(*found, NOTHING, 0) is not None
+    return difference(found[0], found[1], NOTHING, 0) is not None
 
 
 @contract("argument.used", excused_by="inert_arguments", advice=True, slow=True)
 def every_number_moves_something(case: Case) -> Answer:
-    """A numeric argument of the constructor moves nothing: no output, draw, loss or gradient."""
+    """A numeric argument of the constructor moves nothing: no output, draw, loss or gradient.
+
+    Promise: a numeric argument of the constructor moves something.
+
+    A layer that breaks it:
+
+        def __init__(self, rate=0.1, second_rate=0.1, **kwargs): ...
+        def call(self, x, training=False):
+            return dropout(dropout(x, self.rate), self.rate)
+
+    Repair: use it or take it out. Advice: it may matter only beside another argument, as a fill
+    value does.
+    Trait: `inert_arguments` says that it is by design.
+    """
     try:
         config = config_of(case.fresh())
     except LayerFailed:
@@ -206,14 +230,14 @@ def _differs(case: Case, layer: Any, value: float) -> bool:
                 pair = [_effects(case, x, inputs, training) for x in (usual, layer)]
             except LayerFailed:
                 continue
-            if difference(*pair, 0, 0):
+            if difference(pair[0], pair[1], 0, 0):
                 return True
     if not case.traits.differentiable:
         return False
     grads = [Objective(case, x, case.inputs, True in case.modes, True) for x in (usual, layer)]
     flat = [[g for part in o.gradients() for g in part] for o in grads]
     pair = [[np.asarray(g) for g in one if g is not None] for one in flat]
-    return difference(*pair, NOTHING, 0) is not None
+    return difference(pair[0], pair[1], NOTHING, 0) is not None
 
 
 def _telling(case: Case, value: float) -> Iterator[Any]:

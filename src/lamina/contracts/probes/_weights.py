@@ -24,7 +24,17 @@ from lamina.contracts.harness import (
 
 @contract("weights.tracked", rank=70)
 def every_variable_is_a_weight(case: Case) -> Answer:
-    """A variable that the layer does not list is neither trained nor saved."""
+    """A variable that the layer does not list is neither trained nor saved.
+
+    Promise: every variable is listed by the layer, so it is trained and saved.
+
+    A layer that breaks it:
+
+        def build(self, shape):
+            self.kernel = tf.Variable(tf.zeros(shape[1:]))
+
+    Repair: make weights with add_weight, sub-layers as attributes.
+    """
     with variables_made() as early:
         layer = case.fresh()
         case.call(layer)
@@ -98,7 +108,17 @@ def _raw_variables(layer, known, depth=3):
 
 @contract("weights.unique_paths", advice=True)
 def weights_have_paths_of_their_own(case: Case) -> Answer:
-    """Two weights have one path: messages and path-keyed formats cannot tell them apart."""
+    """Two weights have one path: messages and path-keyed formats cannot tell them apart.
+
+    Promise: each weight has a path of its own.
+
+    A layer that breaks it:
+
+        self.a = self.add_weight(shape=(4,), name="scale")
+        self.b = self.add_weight(shape=(4,), name="scale")
+
+    Repair: name them apart.
+    """
     paths = [v.path for v in case.ready().weights]
     if double := sorted({p for p in paths if paths.count(p) > 1}):
         return advice(
@@ -111,7 +131,18 @@ def weights_have_paths_of_their_own(case: Case) -> Answer:
 
 @contract("build.complete", rank=180, excused_by="fixed_batch")
 def build_makes_every_weight(case: Case) -> Answer:
-    """build() leaves weights to be made by the first call."""
+    """build() leaves weights to be made by the first call.
+
+    Promise: build() makes every weight, those of sub-layers too.
+
+    A layer that breaks it:
+
+        def build(self, shape):
+            self.inner = keras.layers.Dense(3)  # built by the first call only
+
+    Repair: call self.inner.build(shape).
+    Trait: `fixed_batch` says that it is by design.
+    """
     layer = case.fresh()
     if layer.built or not has_own_build(layer):
         return skipped("it has no build() of its own: Keras builds it by calling it")
@@ -131,7 +162,19 @@ def build_makes_every_weight(case: Case) -> Answer:
 
 @contract("state.no_python_mutation", rank=80, excused_by="python_state")
 def calls_change_no_attribute(case: Case) -> Answer:
-    """A call changes a Python attribute: compiled, that happens once, and it is not saved."""
+    """A call changes a Python attribute: compiled, that happens once, and it is not saved.
+
+    Promise: a call changes no Python attribute.
+
+    A layer that breaks it:
+
+        def call(self, x):
+            self.count += 1
+            return x
+
+    Repair: keep what changes in a non-trainable weight, or return it.
+    Trait: `python_state` says that it is by design.
+    """
     layer = case.fresh()
     if has_own_build(layer) and not layer.built:
         with contextlib.suppress(LayerFailed):

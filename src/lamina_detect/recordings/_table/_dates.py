@@ -8,13 +8,23 @@ import numpy as np
 
 from lamina_detect.recordings._arrow import compute
 from lamina_detect.recordings._markers import MARKERS
-from lamina_detect.recordings._table._zones import in_zone, index_of, offsets_of, strings_of
+from lamina_detect.recordings._table._calendars import other_days
+from lamina_detect.recordings._table._zones import (
+    ABBREVIATIONS,
+    in_zone,
+    index_of,
+    offsets_of,
+    strings_of,
+)
 
 CLOCK = (
     r"(?P<h>\d{1,2}):?(?P<m>\d{2})(?::?(?P<s>\d{2})(?:[.,:](?P<f>\d{1,9}))?)?"
     r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
 )
-ZONE = r" ?(?P<zone>Z|UTC|GMT|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?)?(?: ?\[(?P<region>[\w/+-]+)\])?"
+ZONE = (
+    rf" ?(?P<zone>Z|{'|'.join(ABBREVIATIONS)}|UTC|GMT|(?:UTC|GMT)?[+-]\d{{1,2}}(?::?\d{{2}})?)?"
+    r"(?: ?\[(?P<region>[\w/+-]+)\])?"
+)
 NUMERIC = r"(?P<a>\d{1,4})(?:[-/. ]|\. )(?P<b>\d{1,2}|\pL{3,9})(?:\.?[-/. ]|\. )(?P<c>\d{1,4})"
 NAMED = r"(?P<b>\pL{3,9})\.? (?P<a>\d{1,2}),? (?P<c>\d{4})"
 COMPACT = r"(?P<a>\d{4})(?P<b>\d{2})(?P<c>\d{2})"
@@ -39,6 +49,23 @@ MONTHS = (
     "nov",
     "dec dez déc dic",
 )
+MOMENT = r"\d[-\d./]+[ T]+\d{1,2}:\d{2}\S*"
+# What is written otherwise, and how it would stand in one of the forms above.
+REWRITTEN = (
+    (r"^\[(.*)\]$", r"\1"),
+    # A stretch of time: its start is the sample's.
+    (rf"^({MOMENT})(?: (?:-|\x{{2013}}|\x{{2014}}|to|bis) |/){MOMENT}", r"\1"),
+    # A month alone begins on its first day: 2024-03, 03/2024, March 2024, Mar-24.
+    (r"^(\d{4})[-/](\d{1,2})$", r"\1-\2-01"),
+    (r"^(\d{1,2})/(\d{4})$", r"\2-\1-01"),
+    (r"^(\pL{3,9})\.?[- /](\d{4})$", r"1 \1 \2"),
+    (r"^(\pL{3})\.?-(\d{2})$", r"1-\1-\2"),
+    # Web servers, C's ctime, and years with their characters.
+    (r"^(\d{1,2}/\pL{3}/\d{4}):(\d{2}:\d{2})", r"\1 \2"),
+    (r"^(?:\pL{3} )?(\pL{3}) +(\d{1,2}) (\d{1,2}:[\d:.]+) (\d{4})$", r"\2 \1 \4 \3"),
+    ("^(\\d{4})[年년] ?(\\d{1,2})[月월] ?(\\d{1,2})[日일]", r"\1-\2-\3"),
+    (r"^[Qq]([1-4])[- /]?(\d{4})$", r"\2-Q\1"),
+)
 # Two digits of a year: 70 to 99 are of the last century, as POSIX has it for 69 on.
 CENTURY = 69
 # Cells that are looked at before all of them are.
@@ -62,14 +89,27 @@ def dates_of(text: Any, order: str | None = None) -> Dates | None:
     pc = compute()
     text = pc.utf8_trim_whitespace(pc.fill_null(text.cast(pa.string()), ""))
     text = pc.if_else(pc.is_in(pc.utf8_lower(text), value_set=pa.array(sorted(MARKERS))), "", text)
-    # A month alone begins on its first day.
-    text = pc.replace_substring_regex(text, r"^(\d{4})[-/](\d{1,2})$", r"\1-\2-01")
-    start = [cell for cell in text[:FIRST].to_pylist() if cell]
+    first = pa.array([cell for cell in text[:FIRST].to_pylist() if cell], pa.string())
+    for form, instead in REWRITTEN:
+        if pc.any(pc.match_substring_regex(first, form)).as_py():
+            text = pc.replace_substring_regex(text, form, instead)
+            first = pc.replace_substring_regex(first, form, instead)
+    start = first.to_pylist()
     for form in FORMS:
         fits = pc.sum(pc.match_substring_regex(pa.array(start, pa.string()), form)).as_py() or 0
         if start and 2 * fits > len(start):
             return _read(text, form, order)
-    return None
+    return _other_days(text, start)
+
+
+def _other_days(text: Any, start: list[str]) -> Dates | None:
+    """Weeks, days of the year, or quarters."""
+    pc = compute()
+    days = other_days(text, start)
+    if days is None:
+        return None
+    wrong = (pc.binary_length(text).to_numpy(zero_copy_only=False) > 0) & np.isnat(days)
+    return Dates(index_of(days), wrong, days_only=True)
 
 
 def _read(text: Any, form: str, order: str | None) -> Dates | None:
@@ -204,22 +244,3 @@ def _joined(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
     result = days.astype("datetime64[ns]")
     result[~fits] = np.datetime64("NaT")
     return result
-
-
-def clocks_of(text: Any) -> np.ndarray | None:
-    """A column of times of day, or of time since the start, in seconds; None if it is not one."""
-    import pyarrow as pa
-
-    pc = compute()
-    text = pc.utf8_trim_whitespace(pc.fill_null(text.cast(pa.string()), ""))
-    form = f"^{CLOCK.replace(':?', ':').replace('{1,2}', '{1,3}', 1)}$"
-    if not len(text) or pc.mean(pc.match_substring_regex(text, form)).as_py() < 0.95:
-        return None
-    found = pc.extract_regex(text, form)
-    if hasattr(found, "combine_chunks"):
-        found = found.combine_chunks()
-    parts = {name: found.field(name) for name in ("h", "m", "s", "f", "half")}
-    clock, _ = _clock(parts)
-    seconds = clock.astype("int64") / 1e9
-    seconds[np.isnat(clock)] = np.nan
-    return seconds

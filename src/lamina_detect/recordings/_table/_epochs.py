@@ -44,6 +44,8 @@ def epochs_of(
     steps, middle = np.diff(there), float(np.median(there))
     if np.mean(steps >= 0) < FORWARD and not stated:
         return None
+    if _are_months(there):
+        return _from_digits(values * 100 + 1, 8), False, ()
     if digits := _calendar_digits(there):
         return _from_digits(values, digits), False, ()
     if not stated and not _steady(steps):
@@ -91,6 +93,19 @@ def _as_dates(ns: np.ndarray) -> np.ndarray:
     whole = np.where(valid, ns, 0).astype("int64").astype("datetime64[ns]")
     whole[~valid] = np.datetime64("NaT")
     return whole
+
+
+def _are_months(there: np.ndarray) -> bool:
+    """Months as one number, as 202403: through all twelve."""
+    year, month = there // 100, there % 100
+    return bool(
+        (there % 1 == 0).all()
+        and (year >= 1700).all()
+        and (year <= 2100).all()
+        and (month >= 1).all()
+        and (month <= 12).all()
+        and len(np.unique(month)) == 12
+    )
 
 
 def _calendar_digits(there: np.ndarray) -> int | None:

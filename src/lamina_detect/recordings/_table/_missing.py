@@ -39,7 +39,11 @@ class Stand:
     def add(self, values: np.ndarray) -> None:
         """The next samples of the lead."""
         values = values[np.isfinite(values)]
-        likely = _likely(values)
+        # What lies outside of all others is the lowest or the highest of the piece.
+        if not len(values) or not _likely(np.array([values.min(), values.max()])).any():
+            likely = np.zeros(len(values), bool)
+        else:
+            likely = _likely(values)
         if likely.any():
             found, counts = np.unique(values[likely], return_counts=True)
             for number, count in zip(found.tolist(), counts.tolist(), strict=True):

@@ -58,7 +58,10 @@ FLAGS = frozenset(
     "quality status state flag flags valid validity qc qa good ok error_code alarm q "
     "quality_flag".split()
 )
-ENDINGS = ("_quality", "_status", "_flag", "_flags", "_valid", "_qc", "_qa", " quality", " status")
+# A flag of one signal among several: `TI101.PV.Quality`, `flow_status`.
+ENDING = re.compile(r"[_ .:/-](?:quality|status|flags?|valid|qc|qa|ok)$")
+# Of a day; a column of days may stand beside one.
+HOURS = frozenset("hour hours hr stunde heure hora ora uur he hour_ending hourending".split())
 # What InfluxDB writes beside the values.
 INFLUX = frozenset(("result", "table"))
 
@@ -105,4 +108,4 @@ def is_counter(name: str) -> bool:
 
 def is_flag(name: str) -> bool:
     name = plain(name)
-    return name in FLAGS or name.startswith(("is_", "has_")) or name.endswith(ENDINGS)
+    return name in FLAGS or name.startswith(("is_", "has_")) or bool(ENDING.search(name))

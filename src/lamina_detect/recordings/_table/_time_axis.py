@@ -9,7 +9,8 @@ import numpy as np
 from lamina_detect._common import BadInput
 from lamina_detect.recordings._options import NONE, ReadOptions
 from lamina_detect.recordings._table import _names
-from lamina_detect.recordings._table._dates import Dates, clocks_of, dates_of
+from lamina_detect.recordings._table._clocks import clocks_of
+from lamina_detect.recordings._table._dates import Dates, dates_of
 from lamina_detect.recordings._table._epochs import epochs_of
 from lamina_detect.recordings._table._types import Numbers, Table
 
@@ -85,9 +86,9 @@ def _dates(table: Table, options: ReadOptions) -> Axis | None:
     # The one that is called so; else the first.
     name, dates = min(found, key=lambda f: not (_names.is_time(f[0]) or _names.mentions_time(f[0])))
     _refuse_wrong(table, name, dates)
-    if dates.days_only and (clock := _clock_beside(table)):
+    if dates.days_only and (clock := _clock_beside(table) or _hour_beside(table)):
         times = dates.times + _timedelta(clock[1])
-        return Axis((name, clock[0]), times, notes=dates.notes)
+        return Axis((name, clock[0]), times, notes=(*dates.notes, *clock[2]))
     return Axis((name,), dates.times, notes=dates.notes)
 
 
@@ -119,13 +120,27 @@ def _refuse_wrong(table: Table, name: str, dates: Dates) -> None:
     )
 
 
-def _clock_beside(table: Table) -> tuple[str, np.ndarray] | None:
+def _clock_beside(table: Table) -> tuple[str, np.ndarray, list[str]] | None:
     """A column of times of day, for a column of days."""
     for name, column in table.columns.items():
         if not isinstance(column, Numbers) and _is_text(column):
-            seconds = clocks_of(column)
-            if seconds is not None:
-                return name, seconds
+            found = clocks_of(name, column)
+            if found is not None:
+                return name, *found
+    return None
+
+
+def _hour_beside(table: Table) -> tuple[str, np.ndarray, list[str]] | None:
+    """A column of whole hours, for a column of days: 0 to 23, or 1 to 24."""
+    for name, column in table.columns.items():
+        if not isinstance(column, Numbers) or _names.plain(name) not in _names.HOURS:
+            continue
+        hours = column.values
+        low, high = np.nanmin(hours, initial=np.inf), np.nanmax(hours, initial=-np.inf)
+        if low >= 0 and high <= 24 and bool((hours % 1 == 0).all()):
+            ending = low >= 1 and high == 24
+            note = f"{name}: hours 1 to 24 are read as those that end then"
+            return name, 3600.0 * (hours - ending), [note] if ending else []
     return None
 
 
@@ -189,12 +204,13 @@ def _clocks(table: Table, options: ReadOptions) -> Axis | None:
     found = _clock_beside(table)
     if found is None or len(np.unique(found[1])) < 2:
         return None
-    name, seconds = found
+    name, seconds, notes = found
     # Back by more than half a day: a day later.
     later = np.diff(seconds, prepend=seconds[:1]) < -43_200
     days = np.cumsum(later)
-    notes = (f"{name}: {days[-1]} midnights were passed",) if len(days) and days[-1] else ()
-    return Axis((name,), seconds + 86_400.0 * days, notes=notes)
+    if len(days) and days[-1]:
+        notes.append(f"{name}: {days[-1]} midnights were passed")
+    return Axis((name,), seconds + 86_400.0 * days, notes=tuple(notes))
 
 
 def rows_without_time(axis: Axis) -> np.ndarray:

@@ -14,6 +14,13 @@ COMMON_ZONES = (
     "Pacific/Auckland Asia/Jerusalem America/Santiago Africa/Cairo Atlantic/Azores"
 ).split()
 
+# In hours. Those of e-mail (RFC 2822), and of Europe and Japan; others, as IST, have several.
+ABBREVIATIONS = {
+    "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
+    "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2, "EEST": 3,
+    "MSK": 3, "JST": 9,
+}  # fmt: skip
+
 
 def index_of(local: np.ndarray) -> Any:
     import pandas as pd
@@ -35,6 +42,8 @@ def offsets_of(zones: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _offset(zone: str) -> int:
+    if zone in ABBREVIATIONS:
+        return 3600 * ABBREVIATIONS[zone]
     found = re.fullmatch(r"(?:UTC|GMT)?([+-])(\d{1,2}):?(\d{2})?", zone)
     if not found:
         return 0

@@ -55,7 +55,13 @@ function drawAbove(u, lane, app, c) {
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
+  if (lane.bars) drawBars(u, lane.bars, c.signal, "y");
   if (lane.lead === 0) drawBeats(u, app, c);
+  if (lane.late) {
+    drawWash(u, lane.late, c.score, "y", .24);
+    drawBars(u, lane.late, c.score, "y");
+    drawBars(u, lane.causal, c.causal, "y");
+  }
   if (lane.lead === null) {
     const level = (value, colour, dash) => {
       if (value === null || !Number.isFinite(value)) return;
@@ -103,6 +109,43 @@ function drawPaper(u, app, c) {
   };
   if (small >= 3.5 * devicePixelRatio) draw(.04, .1 * app.millivolt, c["ecg-fine"]);
   if (small * 5 >= 9 * devicePixelRatio) draw(.2, .5 * app.millivolt, c["ecg-coarse"]);
+}
+
+/* Bars of `leadSeries`, each reaching to the one before. Rectangles: a line that goes up and down in
+   every column takes ten times as long. */
+function drawBars(u, bars, colour, scale) {
+  const { ctx, bbox } = u, y = u.scales[scale], x = u.scales.x, px = devicePixelRatio;
+  const across = bbox.width / (x.max - x.min), up = bbox.height / (y.max - y.min);
+  let before = NaN, after = NaN;
+  ctx.fillStyle = colour;
+  for (let k = 0; k < bars.length; k += 4) {
+    let low = bars[k + 2], high = bars[k + 3];
+    if (Number.isNaN(low)) { before = NaN; continue; }
+    if (before > high) high = before;
+    if (after < low) low = after;
+    before = bars[k + 2];
+    after = bars[k + 3];
+    // Whole pixels: two halves side by side are paler than one.
+    const left = Math.round(bbox.left + (bars[k] - x.min) * across);
+    const wide = Math.max(Math.round(bbox.left + (bars[k + 1] - x.min) * across) - left, 1);
+    const top = Math.round(bbox.top + (y.max - high) * up - .6 * px);
+    ctx.fillRect(left, top, wide, Math.max(Math.round((high - low) * up + 1.2 * px), 1));
+  }
+}
+
+/* Below bars, down to 0. */
+function drawWash(u, bars, colour, scale, alpha) {
+  const { ctx, bbox } = u, y = u.scales[scale], x = u.scales.x;
+  const across = bbox.width / (x.max - x.min), up = bbox.height / (y.max - y.min);
+  ctx.fillStyle = colour;
+  ctx.globalAlpha = alpha;
+  for (let k = 0; k < bars.length; k += 4) {
+    if (Number.isNaN(bars[k + 3])) continue;
+    const left = Math.round(bbox.left + (bars[k] - x.min) * across), right = Math.round(bbox.left + (bars[k + 1] - x.min) * across);
+    const top = Math.round(bbox.top + (y.max - bars[k + 3]) * up);
+    ctx.fillRect(left, top, right - left, Math.round(bbox.top + y.max * up) - top);
+  }
+  ctx.globalAlpha = 1;
 }
 
 /* Annotated beats: a dot each, a triangle for an anomalous one; from far only these. */

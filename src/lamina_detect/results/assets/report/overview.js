@@ -2,6 +2,12 @@
 
 const STRIP = 84, NEAR = 7;
 
+/* Of a short recording too, which is drawn as a line elsewhere. */
+function asBars({ data: [x, line, low, high], bars }, length) {
+  if (bars.length) return bars;
+  return x.flatMap((at, k) => [at, k + 1 < x.length ? x[k + 1] : length, line[k] ?? low[k] ?? NaN, line[k] ?? high[k] ?? NaN]);
+}
+
 class Overview {
   constructor(app) {
     this.app = app;
@@ -21,6 +27,8 @@ class Overview {
     const score = scoreSeries(app.store, columns, 0, (s) => app.form(s));
     const limit = Number.isFinite(app.limit) ? app.limit : 0;
     const top = app.form(Math.max(score.most, 1.3 * limit, 1)) * 1.9;
+    this.score = score.bars;
+    this.bars = asBars(signal, app.page.length);
     const tall = Math.max(signal.most - signal.least, 1e-12);
     const block = uPlot.paths.stepped({ align: 1 });
     this.plot = new uPlot({
@@ -31,13 +39,10 @@ class Overview {
         y: { range: [signal.least - 1.25 * tall, signal.most + .05 * tall] },
       },
       axes: [{ show: false }, { scale: "s", size: lanes.axis, values: () => [], grid: { show: false }, ticks: { show: false } }],
-      series: [{}, { scale: "y", stroke: c.soft, width: 1, points: { show: false } },
-        { scale: "y", stroke: c.soft, width: .5, paths: block, points: { show: false } }, { scale: "y", stroke: c.soft, width: .5, paths: block, points: { show: false } },
-        { scale: "s", stroke: c.score, width: 1, fill: `color-mix(in srgb, ${c.score} 35%, transparent)`, points: { show: false } },
+      series: [{}, { scale: "s", stroke: c.score, width: 1, fill: `color-mix(in srgb, ${c.score} 35%, transparent)`, points: { show: false } },
         { scale: "s", stroke: c.score, width: 1, fill: `color-mix(in srgb, ${c.score} 35%, transparent)`, paths: block, points: { show: false } }],
-      bands: [{ series: [3, 2], fill: c.gap }],
       hooks: { draw: [(u) => this.drawn(u, c)] },
-    }, [...signal.data, score.line, score.block], this.root);
+    }, score.data, this.root);
     this.brush = element("div", { className: "brush" });
     this.root.append(this.brush);
     this.move();
@@ -46,6 +51,9 @@ class Overview {
   drawn(u, c) {
     const { app } = this, { ctx, bbox } = u, px = devicePixelRatio;
     ctx.save();
+    drawBars(u, this.bars, c.soft, "y");
+    drawWash(u, this.score, c.score, "s", .35);
+    drawBars(u, this.score, c.score, "s");
     if (Number.isFinite(app.limit)) {
       const y = u.valToPos(app.form(app.limit), "s", true);
       ctx.strokeStyle = c.alarm;

@@ -17,7 +17,6 @@ class Lanes {
     this.build();
   }
 
-  get width() { return Math.max(240, this.root.clientWidth); }
   get axis() { return this.width < 500 ? NARROW_AXIS : AXIS; }
   /* For the times below the charts: dates take two lines. */
   get below() { return this.app.clock.dates ? 38 : 24; }
@@ -33,6 +32,7 @@ class Lanes {
     const old = this.lanes || [];
     for (const lane of old) lane.plot.destroy();
     this.root.replaceChildren();
+    this.measure();
     this.colours = palette();
     const height = this.leadHeight();
     this.lanes = this.app.store.leads.map((lead, i) => this.leadLane(lead, i, height));
@@ -132,7 +132,8 @@ class Lanes {
     for (const lane of this.lanes) {
       if (lane.lead === null) this.drawScore(lane, held);
       else if (!held) {
-        const { data, least, most } = leadSeries(store, this.columns, lane.lead);
+        const { data, bars, least, most } = leadSeries(store, this.columns, lane.lead);
+        lane.bars = bars;
         lane.range = this.rangeOf(lane.lead, least, most);
         lane.plot.setData(data);
       } else lane.plot.redraw(false);
@@ -149,7 +150,9 @@ class Lanes {
       const most = Math.max(late.most, causal.most, 1.3 * threshold, 1);
       lane.range = [0, app.form(most) * 1.08];
     }
-    lane.plot.setData([this.columns.x, late.line, late.block, causal.line, causal.block]);
+    lane.late = late.bars;
+    lane.causal = causal.bars;
+    lane.plot.setData([...late.data, ...causal.data.slice(1)]);
   }
 
   rangeOf(lead, least, most) {
@@ -163,7 +166,14 @@ class Lanes {
     return [middle - wide * .56, middle + wide * .56];
   }
 
+  /* Once: asking for it makes the browser lay out the page anew. */
+  measure() {
+    const paper = document.documentElement.classList.contains("printing");
+    this.width = paper ? PAPER_WIDTH : Math.max(240, this.root.clientWidth);
+  }
+
   resize() {
+    this.measure();
     for (const lane of this.lanes) lane.plot.setSize({ width: this.width, height: lane.plot.height });
     this.draw();
   }
@@ -172,6 +182,8 @@ class Lanes {
 }
 
 const PX_PER_MM = 96 / 25.4;
+// Of the charts on A4 or Letter, with the margins that browsers leave.
+const PAPER_WIDTH = 670;
 
 /* Where a lead is for most of the time: a quiet stretch is not blown up beyond a fifth of it. */
 function usualRange(store, lead) {

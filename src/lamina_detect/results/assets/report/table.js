@@ -1,5 +1,7 @@
 /* The table of events, with what people say of each. */
 
+const FIRST_ROWS = 60;
+
 class Table {
   constructor(app) {
     this.app = app;
@@ -17,9 +19,12 @@ class Table {
     });
   }
 
+  /* The first rows at once, the others when the charts stand. */
   draw() {
-    const rows = this.app.events.map((event, i) => this.row(event, i + 1));
-    if (rows.length) this.body.replaceChildren(...rows);
+    const { events } = this.app, rows = (from, to) => events.slice(from, to).map((event, i) => this.row(event, from + i + 1));
+    clearTimeout(this.rest);
+    if (events.length) this.body.replaceChildren(...rows(0, FIRST_ROWS));
+    if (events.length > FIRST_ROWS) this.rest = setTimeout(() => { this.body.append(...rows(FIRST_ROWS)); this.here(); }, 200);
     this.here();
   }
 
@@ -101,7 +106,7 @@ function thumbOf(app, peak) {
   const name = app.rule.leadsOf(peak).lead, lead = Math.max(0, store.leads.findIndex((l) => l.name === name));
   const view = { from: Math.max(0, peak - around), to: Math.min(page.length, peak + around) };
   view.span = view.to - view.from;
-  const { data: [x, line, low], least, most } = leadSeries(store, columnsOf(store, view, 80), lead);
+  const { data: [x, line, low], least, most } = leadSeries(store, columnsOf(store, view, view.span), lead);
   const space = "http://www.w3.org/2000/svg", picture = document.createElementNS(space, "svg"), drawn = document.createElementNS(space, "polyline");
   const points = x.map((at, k) => [at, line[k] ?? low[k]]).filter((pair) => pair[1] !== null);
   drawn.setAttribute("points", points.map(([at, value]) => `${((at - view.from) / view.span * 160).toFixed(1)},${(42 - (value - least) / (most - least || 1) * 40).toFixed(1)}`).join(" "));

@@ -53,77 +53,87 @@ function columnsOf(store, view, pixels) {
     const kind = piece.width > 1.5 * each ? (piece.width === 1 ? "samples" : "stretches") : each < 2 && piece.width === 1 ? "samples" : "columns";
     parts.push({ kind, piece, first, last });
   }
-  const x = [], ranges = [];
+  const ranges = [];
   for (const part of parts) {
-    const { kind, piece, first, last } = part, at = (k) => piece.start + k * piece.width;
+    const { kind, piece, first, last } = part;
+    const step = kind === "columns" ? Math.max(1, each / piece.width) : 1;
     part.begin = ranges.length;
-    if (kind === "columns") {
-      const step = Math.max(1, each / piece.width);
-      for (let a = first; a < last; ) {
-        const b = Math.min(last, Math.max(a + 1, Math.floor(a + step)));
-        ranges.push(a, b);
-        x.push(at(a), at(a) + (b - a) * piece.width / 2);
-        a = b;
-      }
-    } else {
-      for (let k = first; k < last; k++) {
-        ranges.push(k, k + 1);
-        x.push(at(k));
-      }
-      // A block ends where the next one begins.
-      if (kind === "stretches") x.push(Math.min(at(last), store.length) - 1e-6);
+    for (let a = first; a < last; ) {
+      const b = Math.min(last, Math.max(a + 1, Math.floor(a + step)));
+      ranges.push(a, b);
+      a = b;
     }
     part.end = ranges.length;
   }
-  return { parts, x, ranges };
+  return { parts, ranges };
 }
 
-/* `[x, line, low, high]` of a lead, NaN being no sample; and the lowest and highest of them. */
+/* A lead as uPlot draws it, `data`: `[x, line, low, high]`; as bars where many samples share a column,
+   `bars`: four numbers each, from, to, low, high, NaN where there is no sample; and its limits. */
 function leadSeries(store, columns, lead) {
-  const { x, parts, ranges } = columns, n = x.length;
-  const line = new Array(n).fill(null), low = new Array(n).fill(null), high = new Array(n).fill(null);
-  let least = Infinity, most = -Infinity, at = 0;
-  const { offset, step } = store.leads[lead];
-  for (const { kind, piece, begin, end } of parts) {
+  const x = [], line = [], low = [], high = [], bars = [], { offset, step } = store.leads[lead];
+  let least = Infinity, most = -Infinity;
+  for (const { kind, piece, begin, end, last } of columns.parts) {
     const lows = piece.low[lead], highs = piece.high[lead];
     for (let r = begin; r < end; r += 2) {
       let a = 32767, b = NO_VALUE;
-      for (let k = ranges[r]; k < ranges[r + 1]; k++) {
+      for (let k = columns.ranges[r]; k < columns.ranges[r + 1]; k++) {
         if (lows[k] === NO_VALUE) continue;
         if (lows[k] < a) a = lows[k];
         if (highs[k] > b) b = highs[k];
       }
-      const none = b === NO_VALUE, bottom = none ? null : offset + step * a, top = none ? null : offset + step * b;
+      const none = b === NO_VALUE, bottom = none ? NaN : offset + step * a, top = none ? NaN : offset + step * b;
       if (!none) { least = Math.min(least, bottom); most = Math.max(most, top); }
-      if (kind === "samples") line[at++] = bottom;
-      else if (kind === "columns") { line[at] = bottom; line[at + 1] = top; at += 2; }
-      else { low[at] = bottom; high[at] = top; at++; }
+      const at = piece.start + columns.ranges[r] * piece.width;
+      if (kind === "columns") { bars.push(at, piece.start + columns.ranges[r + 1] * piece.width, bottom, top); continue; }
+      x.push(at);
+      line.push(none || kind === "stretches" ? null : bottom);
+      low.push(none || kind === "samples" ? null : bottom);
+      high.push(none || kind === "samples" ? null : top);
     }
-    if (kind === "stretches") { low[at] = low[at - 1]; high[at] = high[at - 1]; at++; }
+    // A block ends where the next one begins; a line ends before bars.
+    if (kind === "columns") { if (x.length) gap(x, [line, low, high], piece.start + last * piece.width); continue; }
+    if (kind === "stretches") {
+      x.push(Math.min(piece.start + last * piece.width, store.length) - 1e-6);
+      line.push(null);
+      low.push(low[low.length - 1]);
+      high.push(high[high.length - 1]);
+    }
   }
-  return { data: [x, line, low, high], least, most };
+  return { data: [x, line, low, high], bars, least, most };
 }
 
-/* `[x, highest, block]` of a score: 0 the retrospective, 1 the causal one. */
+function gap(x, arrays, at) {
+  x.push(at - 1e-6);
+  for (const array of arrays) array.push(null);
+}
+
+/* The highest of a score in each place: `[x, line, block]` as uPlot draws it, and `bars` where many
+   samples share a column; 0 the retrospective, 1 the causal one. */
 function scoreSeries(store, columns, which, form = (s) => s) {
-  const { x, parts, ranges } = columns, n = x.length;
-  const line = new Array(n).fill(null), block = new Array(n).fill(null);
-  let most = 0, at = 0;
-  for (const { kind, piece, begin, end } of parts) {
+  const x = [], line = [], block = [], bars = [];
+  let most = 0;
+  for (const { kind, piece, begin, end, last } of columns.parts) {
     const numbers = piece.score[which];
     for (let r = begin; r < end; r += 2) {
       let best = -1;
-      for (let k = ranges[r]; k < ranges[r + 1]; k++) if (numbers[k] !== NO_SCORE && numbers[k] > best) best = numbers[k];
-      const value = best < 0 ? null : store.scoreOf[best];
+      for (let k = columns.ranges[r]; k < columns.ranges[r + 1]; k++) if (numbers[k] !== NO_SCORE && numbers[k] > best) best = numbers[k];
+      const value = best < 0 ? null : store.scoreOf[best], drawn = value === null ? null : form(value);
       if (value > most) most = value;
-      const drawn = value === null ? null : form(value);
-      if (kind === "columns") { line[at] = line[at + 1] = drawn; at += 2; }
-      else if (kind === "samples") line[at++] = drawn;
-      else block[at++] = drawn;
+      const at = piece.start + columns.ranges[r] * piece.width;
+      if (kind === "columns") { bars.push(at, piece.start + columns.ranges[r + 1] * piece.width, drawn ?? NaN, drawn ?? NaN); continue; }
+      x.push(at);
+      line.push(kind === "stretches" ? null : drawn);
+      block.push(kind === "stretches" ? drawn : null);
     }
-    if (kind === "stretches") { block[at] = block[at - 1]; at++; }
+    if (kind === "columns") { if (x.length) gap(x, [line, block], piece.start + last * piece.width); continue; }
+    if (kind === "stretches") {
+      x.push(Math.min(piece.start + last * piece.width, store.length) - 1e-6);
+      line.push(null);
+      block.push(block[block.length - 1]);
+    }
   }
-  return { line, block, most };
+  return { data: [x, line, block], bars, most };
 }
 
 /* What a view is made of, in words. */
