@@ -103,7 +103,8 @@ def served(model: pathlib.Path, watchers: int, rate: int, seconds: int) -> None:
     received = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} at least"
     print(
         f"{watchers:8}  {rate:16,}  {len(values) + 1:6,}  {received:>16}  {sum(lost):4}"
-        f"  {statistics.median(late):.0f}, {late[int(0.99 * len(late))]:.0f}, {late[-1]:.0f}"
+        f"  {statistics.median(late):.0f}, {late[int(0.99 * len(late))]:.0f}, {late[-1]:.0f}",
+        flush=True,
     )
 
 

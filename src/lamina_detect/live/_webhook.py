@@ -29,8 +29,7 @@ class Webhook:
         except httpx.InvalidURL:
             self.address = httpx.URL("")
         self.host = self.address.host
-        # What stands in brackets is an address of version 6.
-        if self.address.scheme not in ("http", "https") or not self.host.strip("["):
+        if self.address.scheme not in ("http", "https") or not self.host:
             raise BadInput("webhook: write an address such as https://example.org/alarms")
         self._failed = httpx.HTTPError
         self._client = httpx.Client(timeout=PATIENCE, follow_redirects=False)
