@@ -1,6 +1,7 @@
 """The report as people use it: wheel, drag, click and keys in a browser."""
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -64,6 +65,41 @@ def test_it_is_one_small_file_that_may_ask_nobody(report):
     assert "default-src 'none'" in page and "<link" not in page and "@import" not in page
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", page.split("<script")[0])
     assert "MIT License" in page and "Leon Sorokin" in page
+
+
+def changed(change, *given, **more):
+    """A recording of `made_up` whose samples are what `change` makes of them."""
+    recording, scores = made_up(*given, odd=(), **more)
+    x = change(recording.read(0, recording.length).copy())
+    return dataclasses.replace(recording, read=lambda start, stop: x[start:stop]), scores
+
+
+def missing(x):
+    x[:, 0] = np.nan
+    return x
+
+
+def mostly_missing(x):
+    x[100:-100] = np.nan
+    return x
+
+
+ODD = {
+    "a lead without a sample": lambda: changed(missing, 5000),
+    "mostly a gap": lambda: changed(mostly_missing, 5000),
+    "one value": lambda: changed(np.ones_like, 5000, 1),
+    "huge values": lambda: changed(lambda x: 1e30 * x, 5000, 1),
+    "tiny values": lambda: changed(lambda x: 1e-30 * x, 5000, 1),
+    "three samples": lambda: made_up(3, 1, odd=()),
+    "one sample": lambda: made_up(1, 1, odd=()),
+    "forty leads": lambda: made_up(4000, 40, odd=()),
+    "no rate": lambda: made_up(5000, 1, None, odd=()),
+    "names alike, and none": lambda: made_up(5000, 3, odd=(), names=["a", "a", ""]),
+    "a value a year": lambda: made_up(400, 1, 1 / 31_557_600, odd=()),
+    "a gigahertz": lambda: made_up(5000, 1, 1e9, odd=()),
+    "one date": lambda: made_up(500, 1, odd=(), times=np.full(500, "2024-01-05", "datetime64[s]")),
+    "times that go back": lambda: made_up(500, 1, odd=(), times=np.arange(500.0) % 100),
+}
 
 
 class TestInABrowser:
@@ -440,6 +476,38 @@ class TestInABrowser:
             text = page.locator("body").inner_text()
             assert "5-minute values" in text and "6 days 23 h" in text and "the clock jumps" in text
             assert page.is_hidden("#paper")
+
+    def test_summer_time_begins_where_it_does(self, browser, tmp_path):
+        import pandas as pd
+
+        times = pd.date_range("2024-03-01", periods=60_000, freq="min", tz="Europe/Berlin")
+        recording, scores = made_up(60_000, 1, 1 / 60, units=["bar"], times=times)
+        written(tmp_path, recording, scores)
+        with opened(browser, tmp_path / "report.html") as page:
+            change = int(times.searchsorted(pd.Timestamp("2024-03-31 03:00", tz="Europe/Berlin")))
+            for sample in range(change - 3, change + 3):
+                shown = page.evaluate(f"lamina.app.clock.text({sample})")
+                assert shown == str(times[sample])[:19]
+
+    @pytest.mark.parametrize("kind", ODD)
+    def test_odd_recordings_are_drawn(self, browser, tmp_path, kind):
+        recording, scores = ODD[kind]()
+        written(tmp_path, recording, scores, window=min(90, max(2, recording.length // 3)))
+        assert (tmp_path / "report.html").stat().st_size < 3_000_000
+        with opened(browser, tmp_path / "report.html") as page:
+            page.keyboard.press("n")
+            for _ in range(3):
+                page.keyboard.press("+")
+                span(page)
+            page.keyboard.press("e")
+            page.keyboard.press("g")
+            page.fill("#threshold", "0.7")
+            page.press("#threshold", "Enter")
+            box = page.locator("#score-lane .u-over").bounding_box()
+            page.mouse.move(box["x"] + 200, box["y"] + 40)
+            page.keyboard.press("0")
+            span(page)
+            assert page.locator("#detail canvas").count() == min(len(recording.leads), 32) + 1
 
     def test_the_command_that_is_shown_gives_what_is_shown(self, browser, tmp_path):
         from typer.testing import CliRunner

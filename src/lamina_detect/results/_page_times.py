@@ -68,13 +68,27 @@ def _jumps(recording: Recording) -> np.ndarray:
 
 
 def _zone(times: Any, places: list[int]) -> list[list[float]]:
-    """What the clock on the wall is ahead of UTC, whenever it changes."""
+    """What the clock on the wall is ahead of UTC, and from which time on."""
     changes: list[list[float]] = []
+    before = places[0]
     for place in places:
-        ahead = getattr(times[place], "utcoffset", lambda: None)()
+        ahead = _ahead(times, place)
         if ahead is None:
             return []
-        ahead = ahead.total_seconds() * 1000
-        if not changes or changes[-1][1] != ahead:
+        if not changes:
             changes.append([_number(times, place), ahead])
+        elif changes[-1][1] != ahead:
+            # Between two samples that are known: half the way until it is found.
+            last, first = before, place
+            while first - last > 1:
+                middle = (first + last) // 2
+                last, first = (last, middle) if _ahead(times, middle) == ahead else (middle, first)
+            changes.append([_number(times, first), ahead])
+        before = place
     return changes
+
+
+def _ahead(times: Any, place: int) -> float | None:
+    """Milliseconds ahead of UTC; None where there is no time zone."""
+    ahead = getattr(times[place], "utcoffset", lambda: None)()
+    return None if ahead is None else ahead.total_seconds() * 1000

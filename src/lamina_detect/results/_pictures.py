@@ -50,7 +50,7 @@ def draw_overview(
         axis.fill_between(signal.place, low, high, color=SIGNAL, linewidth=0.6)
         # Not where there is none: an empty line that is not clipped collapses the whole figure.
         if marks:
-            top = [np.nanmax(high)] * len(marks)
+            top = [np.nan_to_num(np.fmax.reduce(high))] * len(marks)
             axis.plot(marks, top, "v", color=ALARM, markersize=4, clip_on=False)
         axis.set_ylabel(_label(recording, summary.leads[lead]), fontsize=8, color=INK)
     highest = np.nan_to_num(score.high[:, 0])

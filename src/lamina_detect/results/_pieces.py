@@ -96,7 +96,9 @@ def scales_of(view: View, leads: Sequence[int]) -> list[Scale]:
     names = list(view.recording.leads)
     scales = []
     for lead in leads:
-        low, high = np.nanmin(signal.low[:, lead]), np.nanmax(signal.high[:, lead])
+        # NaN, and no warning, where a lead has no sample at all.
+        low, high = np.fmin.reduce(signal.low[:, lead]), np.fmax.reduce(signal.high[:, lead])
+        low, high = (low, high) if np.isfinite(low) else (0.0, 0.0)
         span = high - low
         step = span / STEPS if span > 0 else 1.0
         if packing is not None:

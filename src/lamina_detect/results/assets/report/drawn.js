@@ -98,9 +98,10 @@ function drawPaper(u, app, c) {
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
     }
-    if (bbox.height * volts / (high - low) >= 4.5 * devicePixelRatio) {
-      for (let k = Math.ceil(low / volts); k * volts <= high; k++) {
-        const y = Math.round(u.valToPos(k * volts, "y", true)) + .5;
+    if (high > low && bbox.height * volts / (high - low) >= 4.5 * devicePixelRatio) {
+      const first = Math.ceil(low / volts), count = Math.min(500, Math.floor((high - low) / volts) + 1);
+      for (let k = 0; k < count; k++) {
+        const y = Math.round(u.valToPos((first + k) * volts, "y", true)) + .5;
         ctx.moveTo(bbox.left, y);
         ctx.lineTo(bbox.left + bbox.width, y);
       }

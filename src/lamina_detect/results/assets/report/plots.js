@@ -94,7 +94,8 @@ class Lanes {
           font: "11px system-ui, sans-serif", gap: 3, splits: () => this.ticks.map((t) => t[0]), values: () => last ? this.ticks.map((t) => t[1]) : [],
         },
         last ? this.scoreAxis(lane) : {
-          size: this.axis, stroke: c.soft, grid: { stroke: c.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif", gap: 4, space: 26,
+          size: this.axis, stroke: c.soft, grid: { stroke: c.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif", gap: 4,
+          splits: () => niceTicks(...lane.range, Math.max(2, height / 30)), values: (u, ticks) => ticks.map((t) => digits(t, 4)),
         },
       ],
       hooks: {
@@ -159,8 +160,9 @@ class Lanes {
     const [low, high] = this.usual[lead], span = Math.max(high - low, 1e-12);
     if (!(most >= least)) return [low, high + (high === low ? 1 : 0)];
     if (this.app.paper) {
-      const tall = (this.leadHeight() - 8) / (10 * PX_PER_MM), middle = (least + most) / 2;
-      return [middle - tall / 2, middle + tall / 2];
+      const tall = (this.leadHeight() - 8) / (10 * PX_PER_MM) * this.app.millivolt, middle = (least + most) / 2;
+      // Not where a millivolt is nothing: no ECG, whatever its unit says.
+      if (tall > 1e-6 * Math.abs(middle)) return [middle - tall / 2, middle + tall / 2];
     }
     const wide = Math.max(most - least, .2 * span), middle = (least + most) / 2;
     return [middle - wide * .56, middle + wide * .56];
@@ -198,7 +200,7 @@ function usualRange(store, lead) {
 function scoreTicks(app, [, top]) {
   const most = app.unform(top), found = [];
   const candidates = app.logarithmic ? [0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 1e5, 1e6]
-    : niceNumbers(most, 4);
+    : niceTicks(0, most, 4);
   let last = -Infinity;
   for (const value of candidates) {
     const at = app.form(value);
@@ -209,7 +211,11 @@ function scoreTicks(app, [, top]) {
   return found;
 }
 
-function niceNumbers(most, count) {
-  const size = 10 ** Math.floor(Math.log10(most / count)), step = [1, 2, 5, 10].map((m) => m * size).find((s) => s >= most / count);
-  return Array.from({ length: Math.floor(most / step) + 1 }, (_, k) => k * step);
+/* Round numbers between two values, at most so many. Not uPlot's: its steps end at 1e16. */
+function niceTicks(low, high, most) {
+  const rough = (high - low) / most, size = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((m) => m * size).find((s) => s >= rough), found = [];
+  if (!(step > 0)) return [low];
+  for (let k = Math.ceil(low / step); k * step <= high && found.length < 50; k++) found.push(Number((k * step).toPrecision(12)));
+  return found;
 }
