@@ -282,6 +282,34 @@ def test_half_precision_is_near_single_precision(name, policy):
         assert np.abs(numpy64(ours) - numpy64(exact)).max() < bound * np.abs(numpy64(exact)).max()
 
 
+@pytest.mark.parametrize("policy", ["float16", "mixed_bfloat16"])
+def test_places_are_not_rounded_to_half_precision(policy):
+    """At 300 a bfloat16 is two pixels off."""
+    ramp = (np.arange(400) % 2.0)[None, None, :, None].astype("float32")
+    places = np.array([[[[0.0, 301.0], [0.0, 302.0], [0.0, 302.75]]]], "float32")
+    layer = lamina.Resample(dtype=policy)
+    values = numpy64(layer([ramp, places]))[0, 0, :, 0]
+    np.testing.assert_allclose(values, [1.0, 0.0, 0.75], atol=1e-2)
+    back = numpy64(layer.adjoint([np.ones((1, 1, 3, 1), "float32"), places]))[0, 0, :, 0]
+    np.testing.assert_allclose(back[301:304], [1.0, 1.25, 0.75], atol=1e-2)
+    dot = np.zeros((1, 301, 301, 1), "float32")
+    dot[0, 10, 290] = 1.0
+    for y, exact in (
+        (lamina.Radon([0.3], 430, dtype=d)(dot) for d in (policy, "float32")),
+        (
+            lamina.FilteredBackprojection([0.3], 301, None, dtype=d)(_one_bin())
+            for d in (policy, "float32")
+        ),
+    ):
+        assert np.abs(numpy64(y) - numpy64(exact)).max() < 0.02
+
+
+def _one_bin():
+    y = np.zeros((1, 1, 430, 1), "float32")
+    y[0, 0, 280] = 1.0
+    return y
+
+
 class Doubled(lamina.CoilSense):
     """A stranger's operator, made of one of ours."""
 
