@@ -19,6 +19,8 @@ import lamina
 from lamina._common import gradient
 from tests.imaging.support import directional, dot_test, inner, norm, numpy64, tensors
 
+pytestmark = pytest.mark.slow
+
 SIZES = st.integers(1, 9)
 BATCHES = st.integers(0, 2)
 BOUND = {"float32": 2e-6, "float64": 1e-12}
