@@ -230,7 +230,8 @@ def draw(images, path):
 
 
 def main(epochs=8, count=None, out="out/unrolled_mri"):
-    """The rows of the table, and the trained unrolled model."""
+    """The rows of the table, the trained unrolled model, and what it was judged on."""
+    print(__doc__.splitlines()[0])
     keras.utils.set_random_seed(0)
     training, judging = slices()
     training, judging = training[:count], judging[:count]

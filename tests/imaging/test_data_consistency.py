@@ -92,6 +92,7 @@ def test_a_tomograph_is_consistent_too(rng):
     assert np.abs(numpy64(x).ravel() - expected).max() < 1e-12 * np.abs(expected).max() * 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["radon", "nufft"])
 def test_gradients_go_through_any_operator(name, rng):
     """To the estimate, the measurement and the weight; and those of the gradient."""

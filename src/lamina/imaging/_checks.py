@@ -68,3 +68,8 @@ def listed(inputs: Any, names: tuple[str, ...], optional: int, layer: Any) -> li
 def broadcast_last(mask: Array) -> Array:
     """`(..., height, width)` as `(..., 1, height, width)`: the same for every coil."""
     return ops.expand_dims(mask, -3)
+
+
+def at_least_single(dtype: str) -> str:
+    """What places are computed in: half precision cannot tell pixels beyond 256 apart."""
+    return "float32" if dtype in ("float16", "bfloat16") else dtype

@@ -14,6 +14,7 @@ from keras import ops
 
 from lamina._common import Array, is_exporting, received
 from lamina._common._fast import as_complex, complex_parts, fourier_transform, product
+from lamina.imaging._checks import at_least_single
 
 Pair: TypeAlias = Sequence[Array]
 
@@ -75,8 +76,7 @@ def native(z: Pair) -> Array:
     """A pair as the backend's complex numbers, of single precision at least: no backend has a
     Fourier transform in half precision.
     """
-    dtype = keras.backend.standardize_dtype(z[0].dtype)
-    wide = "float32" if dtype in ("float16", "bfloat16") else dtype
+    wide = at_least_single(keras.backend.standardize_dtype(z[0].dtype))
     real, imaginary = (ops.cast(part, wide) for part in z)
     return as_complex(real, imaginary)
 

@@ -112,14 +112,13 @@ class DataConsistency(keras.layers.Layer):
         """A^H A of an image."""
         if not isinstance(self.operator, MeasurementOperator):
             return self._back(self.operator(_with_image(image, others)), others)
-        dtype = self.operator.compute_dtype
-        cast = [
-            ops.cast(x, dtype) if keras.backend.is_float_dtype(x.dtype) else x
-            for x in (image, *others)
-        ]
-        return ops.cast(
-            self.operator.apply_normal(_with_image(cast[0], cast[1:])), self.compute_dtype
-        )
+        inputs = [image, *others]
+        if self.operator.autocast:
+            dtype = self.operator.compute_dtype
+            is_float = keras.backend.is_float_dtype
+            inputs = [ops.cast(x, dtype) if is_float(x.dtype) else x for x in inputs]
+        found = self.operator.apply_normal(_with_image(inputs[0], inputs[1:]))
+        return ops.cast(found, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         return tuple(_several(input_shape, self)[0])

@@ -29,6 +29,9 @@ class DisplacementField(keras.layers.Layer):
     Output shape:
         As the input: (row, column) of where each pixel's value comes from.
 
+    In half precision coordinates above 256 (bfloat16) or 2048 (float16) are whole pixels off: under
+    a mixed policy give this layer `dtype="float32"`. `Resample` takes them as they are.
+
     Raises:
         ValueError: for a number of squarings below 0, or an input that is not pairs.
 

@@ -8,7 +8,7 @@ from keras import ops
 
 from lamina._common import Array, Shape, choice, positive_integer, received, register
 from lamina._common._fast import product
-from lamina.imaging._checks import known_sizes, real_images
+from lamina.imaging._checks import at_least_single, known_sizes, real_images
 from lamina.imaging._parallel_beam import checked_angles, interpolating_backprojection
 from lamina.imaging._radon import CENTRES, geometry_of
 
@@ -97,10 +97,10 @@ class FilteredBackprojection(keras.layers.Layer):
         if self.response is not None:
             y = product(y, ops.cast(self.response, self.compute_dtype))
         y = ops.reshape(ops.transpose(y, (2, 3, 0, 1)), (views, bins, batch * channels))
-        x = self._backproject(y)
+        x = self._backproject(ops.cast(y, at_least_single(self.compute_dtype)))
         x = ops.reshape(x, (self.size, self.size, batch, channels))
-        scale: Array = ops.convert_to_tensor(np.pi / (2 * len(self.angles)), self.compute_dtype)
-        return ops.transpose(x, (2, 0, 1, 3)) * scale
+        scale: Array = ops.convert_to_tensor(np.pi / (2 * len(self.angles)), x.dtype)
+        return ops.cast(ops.transpose(x, (2, 0, 1, 3)) * scale, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.size, self.size, input_shape[3])

@@ -94,6 +94,7 @@ class Adjoint(keras.layers.Layer):
                 f"{received('operator', operator)}"
             )
         self.operator = operator
+        self.autocast = operator.autocast  # coordinates are not rounded to half precision
 
     @property
     def adjoint(self) -> MeasurementOperator:

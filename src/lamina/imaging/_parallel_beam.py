@@ -71,7 +71,9 @@ def interpolating_backprojection(geometry: Geometry) -> Linear:
 @xla_graph
 def project(geometry: Geometry, x: Array) -> Array:
     """Line integrals of an image `(size, size, columns)` along all rays."""
-    size, columns = geometry.size, ops.shape(x)[2]
+    size = geometry.size
+    sizes: Array = ops.shape(x)
+    columns = sizes[2]
     # Zeros beside the image: a ray that misses it needs no case of its own.
     by_rows = ops.pad(x, ((0, 0), _BESIDE, (0, 0)))
     by_columns = ops.pad(ops.transpose(x, (1, 0, 2)), ((0, 0), _BESIDE, (0, 0)))
@@ -95,8 +97,9 @@ def _project_view(geometry: Geometry, c: Array, s: Array, both: Array) -> Array:
     place = (k - j * small) / large + _constant(geometry.pixel_centre, geometry)
     first, share = _between(place, geometry.size)
     lines = np.arange(geometry.size, dtype="int32") * (geometry.size + 3)
-    start = ops.convert_to_tensor(np.stack([lines + lines.size * (lines.size + 3), lines]))
-    index = first + start[ops.cast(along_rows, "int32")]
+    start: Array = ops.convert_to_tensor(lines)
+    columns = lines.size * (lines.size + 3)  # where the transposed image begins
+    index = first + start + ops.cast(ops.logical_not(along_rows), "int32") * columns
     low, high = take_rows(both, index), take_rows(both[1:], index)
     return ops.sum(low + share[..., None] * (high - low), axis=1) / ops.abs(large)
 
@@ -144,7 +147,8 @@ def _rays(geometry: Geometry, c: Array, s: Array, matched: bool) -> tuple[Array,
     if not matched:
         return first, 1 - share, share
     # hat(u / m) / m on both sides, u being `share` and `1 - share`.
-    peak = 1 / ops.where(ops.abs(c) >= ops.abs(s), ops.abs(c), ops.abs(s))
+    width: Array = ops.where(ops.abs(c) >= ops.abs(s), ops.abs(c), ops.abs(s))
+    peak = 1 / width
     slope = share * (peak * peak)
     return first, ops.relu(peak - slope), ops.relu(peak - peak * peak + slope)
 

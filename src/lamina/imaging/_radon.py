@@ -5,7 +5,7 @@ from typing import Any
 from keras import ops
 
 from lamina._common import Array, Shape, choice, positive_integer, received, register
-from lamina.imaging._checks import known_sizes, real_images
+from lamina.imaging._checks import at_least_single, known_sizes, real_images
 from lamina.imaging._operator import MeasurementOperator
 from lamina.imaging._parallel_beam import Geometry, checked_angles, matched_pair
 
@@ -67,10 +67,21 @@ class Radon(MeasurementOperator):
         self.built = True
 
     def call(self, inputs: Array) -> Array:
-        return _with_batch_last(self._project, inputs)
+        return self._with_batch_last(self._project, inputs)
 
     def apply_adjoint(self, inputs: Array) -> Array:
-        return _with_batch_last(self._backproject, inputs)
+        return self._with_batch_last(self._backproject, inputs)
+
+    def _with_batch_last(self, function: Any, x: Array) -> Array:
+        """`function` on `(h, w, columns)`: a batch in the last axis shares indices and weights."""
+        x = ops.cast(x, at_least_single(self.compute_dtype))
+        sizes: Array = ops.shape(x)
+        batch, height, width, channels = sizes
+        columns = ops.reshape(ops.transpose(x, (1, 2, 0, 3)), (height, width, batch * channels))
+        y = function(columns)
+        height, width = y.shape[:2]
+        y = ops.transpose(ops.reshape(y, (height, width, batch, channels)), (2, 0, 1, 3))
+        return ops.cast(y, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], len(self.angles), self.bins, input_shape[3])
@@ -87,15 +98,5 @@ def geometry_of(
     angles: tuple[float, ...], bins: int, size: int, centre: str, dtype: str
 ) -> Geometry:
     """The rays of a detector of `bins` around an image of `size`."""
-    places = [n // 2 if centre == "pixel" else (n - 1) / 2 for n in (size, bins)]
-    return Geometry(angles, bins, size, float(places[0]), float(places[1]), dtype)
-
-
-def _with_batch_last(function: Any, x: Array) -> Array:
-    """`function` on `(h, w, columns)`: a batch in the last axis shares indices and weights."""
-    sizes: Array = ops.shape(x)
-    batch, height, width, channels = sizes
-    columns = ops.reshape(ops.transpose(x, (1, 2, 0, 3)), (height, width, batch * channels))
-    y = function(columns)
-    height, width = y.shape[:2]
-    return ops.transpose(ops.reshape(y, (height, width, batch, channels)), (2, 0, 1, 3))
+    pixel, bin_ = (float(n // 2 if centre == "pixel" else (n - 1) / 2) for n in (size, bins))
+    return Geometry(angles, bins, size, pixel, bin_, at_least_single(dtype))

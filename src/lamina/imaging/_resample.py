@@ -6,7 +6,7 @@ from keras import ops
 
 from lamina._common import Array, Shape, choice, received, register
 from lamina._common._fast import floor, segment_sum, take_rows
-from lamina.imaging._checks import known_sizes, listed, real_images
+from lamina.imaging._checks import at_least_single, known_sizes, listed, real_images
 from lamina.imaging._operator import MeasurementOperator
 
 BORDERS = ("zeros", "nearest")
@@ -46,7 +46,8 @@ class Resample(MeasurementOperator):
     """
 
     def __init__(self, order: int = 1, border: str = "zeros", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Coordinates must not go through half precision: at 300 a bfloat16 is 2 pixels off.
+        super().__init__(autocast=False, **kwargs)
         self.order = choice("order", order, (0, 1))
         self.border = choice("border", border, BORDERS)
 
@@ -63,6 +64,7 @@ class Resample(MeasurementOperator):
 
     def call(self, inputs: Any) -> Array:
         image, coordinates = inputs
+        image = ops.cast(image, self.compute_dtype)
         batch, channels = ops.shape(image)[0], ops.shape(image)[-1]
         flat = ops.reshape(image, (batch * self.size[0] * self.size[1], channels))
         total = None
@@ -73,6 +75,7 @@ class Resample(MeasurementOperator):
 
     def apply_adjoint(self, inputs: Any) -> Array:
         values, coordinates = inputs
+        values = ops.cast(values, self.compute_dtype)
         batch, channels = ops.shape(values)[0], ops.shape(values)[-1]
         pixels = batch * self.size[0] * self.size[1]
         total = None
@@ -84,6 +87,7 @@ class Resample(MeasurementOperator):
 
     def _corners(self, coordinates: Array) -> list[tuple[Array, Array]]:
         """Weight and place, among all pixels of the batch, of what a value is made of."""
+        coordinates = ops.cast(coordinates, at_least_single(self.compute_dtype))
         batch = ops.shape(coordinates)[0]
         starts = ops.arange(batch, dtype="int32") * (self.size[0] * self.size[1])
         if self.border == "nearest":
@@ -108,7 +112,7 @@ class Resample(MeasurementOperator):
                 # Not `clip`, which TensorFlow writes as a float operation where the bound is 6.
                 place = ops.maximum(ops.minimum(place, self.size[axis] - 1), 0)
                 index = index + place * stride
-            found.append((weight, index))
+            found.append((ops.cast(weight, self.compute_dtype), index))
         return found
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
