@@ -180,7 +180,8 @@ def _pace(out: pathlib.Path, times: list[tuple[float, int]]) -> float:
 
 def scale(bench: Bench) -> None:
     """Planned, and some finished: time and memory of the driver as the corpus grows."""
-    sizes, finished = ((100, 300), 50) if bench.quick else ((1_000, 10_000, 100_000), 5_000)
+    sizes = (100, 300) if bench.quick else (1_000, 10_000, 100_000)
+    finished = 50 if bench.quick else bench.options.finished
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         path = model(folder)
@@ -243,7 +244,9 @@ SECTIONS = {
 
 
 def main() -> None:
-    options = parser_of(__doc__ or "", SECTIONS, pairs=3).parse_args()
+    parser = parser_of(__doc__ or "", SECTIONS, pairs=3)
+    parser.add_argument("--finished", type=int, default=5000, help="scale: (%(default)s)")
+    options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     run("corpus", SECTIONS, options)
 

@@ -1,6 +1,6 @@
 """Train every trainable layer of the registry on several devices, and on one.
 
-    python -m tests.distribution.train OUT.json
+    python -m tests.distribution.train OUT.json [NAME ...]
 
 In a process of its own, on JAX with four simulated devices. Writes for each model and each layout
 the largest relative difference of a weight after four steps from the same steps on one device.
@@ -15,6 +15,7 @@ import sys
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_ENABLE_X64"] = "0"
 
 import keras
 import numpy as np
@@ -129,7 +130,9 @@ def difference(ours, one):
 
 def main():
     found = {}
-    for name, make in trainable().items():
+    made = trainable()
+    for name in sys.argv[2:] or made:
+        make = made[name]
         one = trained(make, None)
         shapes = {path: value.shape for path, value in one.items()}
         layouts = {"DataParallel": keras.distribution.DataParallel, "2 x 2": lambda: halved(shapes)}  # noqa: B023
