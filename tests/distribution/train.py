@@ -131,7 +131,7 @@ def difference(ours, one):
 def main():
     found = {}
     made = trainable()
-    for name in sys.argv[2:] or made:
+    for name in [name for name in sys.argv[2:] if name in made] or made:
         make = made[name]
         one = trained(make, None)
         shapes = {path: value.shape for path, value in one.items()}
