@@ -178,7 +178,9 @@ def test_control_c_says_where_it_stands_and_the_same_command_goes_on(tmp_path, s
     assert "To go on, the same command: lamina detect --from" in said and "Traceback" not in said
     assert not hidden(out)
     code, said = detect(source, out, "--model", model, "--json")
-    assert code == 0 and json.loads(said[said.index("{") :])["recordings"] == 400
+    assert (
+        code == 0 and json.loads(said[said.index("{") : said.rindex("}") + 1])["recordings"] == 400
+    )
 
 
 @pytest.mark.slow
