@@ -26,6 +26,7 @@ from tests.registry import ROWS, case
 
 DEVICES, BATCH, STEPS = 4, 8, 4
 DATA, MODEL = "data", "model"
+QUANTIZERS = ("VectorQuantizer", "ResidualVectorQuantizer")
 
 
 def inputs_of(row):
@@ -42,6 +43,17 @@ def functional(layer, inputs):
     ]
     outputs = keras.tree.flatten(layer(keras.tree.pack_sequence_as(inputs, symbols)))
     return keras.Model(symbols, [y for y in outputs if keras.backend.is_float_dtype(y.dtype)])
+
+
+def of_quantizer(row):
+    """A layer whose codebook learns by counting, behind one that learns by gradients."""
+    x = inputs_of(row)
+    symbol = keras.Input(x.shape[1:])
+    front = keras.layers.Dense(x.shape[-1], kernel_initializer="identity", name="front")
+    outputs = keras.tree.flatten(row.make()(front(symbol)))
+    model = keras.Model(symbol, [y for y in outputs if keras.backend.is_float_dtype(y.dtype)])
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss=[mean_square] * len(model.outputs))
+    return model, x, [np.zeros((BATCH, 1), "float32") for _ in model.outputs]
 
 
 def mean_square(_, y):
@@ -88,6 +100,8 @@ def trainable():
         layer(inputs)
         if layer.trainable_variables:
             made[row.name] = lambda row=row: of_row(row)
+        elif row.layer in QUANTIZERS:
+            made[row.name] = lambda row=row: of_quantizer(row)
     return made
 
 
