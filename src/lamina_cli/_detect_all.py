@@ -76,7 +76,7 @@ def _progress() -> Iterator[Callable[["Standing"], object] | None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = BarColumn(), TextColumn("{task.description}")
+    columns = BarColumn(16), TextColumn("{task.description}")
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None)
 

@@ -165,19 +165,22 @@ def test_what_failed_is_tried_again_as_it_is_now(tmp_path, model):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_control_c_says_where_it_stands_and_the_same_command_goes_on(tmp_path, start, model):
-    source, out = make_corpus(tmp_path / "from", 40), tmp_path / "out"
+    source, out = make_corpus(tmp_path / "from", 400), tmp_path / "out"
     driver = start(source, out, "--model", model, "--workers", 2)
-    wait_for(lambda: parts(out) >= 2)
+    wait_for(lambda: (out / "manifest.parquet").exists())
     code, said = detect(source, out, "--model", model)
     assert code == 2 and f"process {driver.pid} on " in said and "is working there" in said
+    wait_for(lambda: parts(out) >= 2)
     for process in (driver.pid, *children(driver.pid)):  # as a terminal does, to all of them
         subprocess.run(["kill", "-INT", str(process)], check=False)
     said, _ = driver.communicate(timeout=120)
-    assert driver.returncode == 130 and "of 40 recordings" in said
+    assert driver.returncode == 130 and "of 400 recordings" in said
     assert "To go on, the same command: lamina detect --from" in said and "Traceback" not in said
     assert not hidden(out)
     code, said = detect(source, out, "--model", model, "--json")
-    assert code == 0 and json.loads(said[said.index("{") :])["recordings"] == 40
+    assert (
+        code == 0 and json.loads(said[said.index("{") : said.rindex("}") + 1])["recordings"] == 400
+    )
 
 
 @pytest.mark.slow

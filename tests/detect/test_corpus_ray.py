@@ -46,7 +46,7 @@ def run_with_a_kill(source, out, model, count):
     more = ["--model", model, "--engine", "ray", "--workers", 2]
     driver = subprocess.Popen(
         command(source, out, *more),
-        env=environment(),
+        env=environment(RAY_worker_niceness="0"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

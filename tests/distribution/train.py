@@ -1,6 +1,6 @@
 """Train every trainable layer of the registry on several devices, and on one.
 
-    python -m tests.distribution.train OUT.json
+    python -m tests.distribution.train OUT.json [NAME ...]
 
 In a process of its own, on JAX with four simulated devices. Writes for each model and each layout
 the largest relative difference of a weight after four steps from the same steps on one device.
@@ -15,6 +15,7 @@ import sys
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_ENABLE_X64"] = "0"
 
 import keras
 import numpy as np
@@ -25,6 +26,7 @@ from tests.registry import ROWS, case
 
 DEVICES, BATCH, STEPS = 4, 8, 4
 DATA, MODEL = "data", "model"
+QUANTIZERS = ("VectorQuantizer", "ResidualVectorQuantizer")
 
 
 def inputs_of(row):
@@ -41,6 +43,17 @@ def functional(layer, inputs):
     ]
     outputs = keras.tree.flatten(layer(keras.tree.pack_sequence_as(inputs, symbols)))
     return keras.Model(symbols, [y for y in outputs if keras.backend.is_float_dtype(y.dtype)])
+
+
+def of_quantizer(row):
+    """A layer whose codebook learns by counting, behind one that learns by gradients."""
+    x = inputs_of(row)
+    symbol = keras.Input(x.shape[1:])
+    front = keras.layers.Dense(x.shape[-1], kernel_initializer="identity", name="front")
+    outputs = keras.tree.flatten(row.make()(front(symbol)))
+    model = keras.Model(symbol, [y for y in outputs if keras.backend.is_float_dtype(y.dtype)])
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss=[mean_square] * len(model.outputs))
+    return model, x, [np.zeros((BATCH, 1), "float32") for _ in model.outputs]
 
 
 def mean_square(_, y):
@@ -87,6 +100,8 @@ def trainable():
         layer(inputs)
         if layer.trainable_variables:
             made[row.name] = lambda row=row: of_row(row)
+        elif row.layer in QUANTIZERS:
+            made[row.name] = lambda row=row: of_quantizer(row)
     return made
 
 
@@ -129,7 +144,9 @@ def difference(ours, one):
 
 def main():
     found = {}
-    for name, make in trainable().items():
+    made = trainable()
+    for name in [name for name in sys.argv[2:] if name in made] or made:
+        make = made[name]
         one = trained(make, None)
         shapes = {path: value.shape for path, value in one.items()}
         layouts = {"DataParallel": keras.distribution.DataParallel, "2 x 2": lambda: halved(shapes)}  # noqa: B023

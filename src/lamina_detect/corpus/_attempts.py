@@ -32,7 +32,8 @@ class Attempts:
         self._notes["deaths"] += 1
         if running := self._notes["running"]:
             self._notes["killed"][running] = self._notes["killed"].get(running, 0) + 1
-        self._note(None)
+        if not self._alone:  # else it is noted with its recording
+            self._note(None)
 
     def begin_recording(self, id: str) -> None:
         """`id` is next; noted where it is run by itself."""

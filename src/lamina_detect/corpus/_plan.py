@@ -18,7 +18,7 @@ KEY = b"lamina_detect.corpus"
 MOST_RECORDINGS, MOST_BYTES = 32, 8 << 20
 # The first batches hold one recording, the next ones two, and so on: the first results come early,
 # and a small corpus still has batches for many workers.
-GROW_EVERY = 16
+GROW_EVERY = 4
 # Rows that are written and read together.
 ROWS = 4096
 

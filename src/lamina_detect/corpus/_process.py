@@ -102,6 +102,9 @@ def _surroundings(environment: dict[str, str]) -> Iterator[None]:
 def serve(pipe: Connection, job: Job) -> None:
     """The process: answers until its driver is gone."""
     threading.Thread(target=_end_with_driver, daemon=True).start()
+    if os.isatty(2):
+        # What libraries print as they load would go through the progress bar.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     worker = None
     while True:
         try:

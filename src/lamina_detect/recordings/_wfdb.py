@@ -40,7 +40,7 @@ def read_wfdb(
     stored = files[0] if len(files) == 1 and files[0].format != DIFFERENCES else None
     return Recording(
         name=record.name,
-        leads=_unique(header.sig_name or [f"lead{i}" for i in range(header.n_sig)]),
+        leads=_unique(_names(header)),
         units=tuple(header.units),
         length=header.sig_len,
         rate=float(header.fs),
@@ -180,6 +180,12 @@ def _beats(record: pathlib.Path, length: int) -> Beats | None:
     symbols, samples = np.array(found.symbol), np.asarray(found.sample)
     keep = np.isin(symbols, list(BEATS)) & (samples >= 0) & (samples < length)
     return Beats(samples[keep], symbols[keep] == "V") if keep.any() else None
+
+
+def _names(header: Any) -> list[str]:
+    """The signals' descriptions, where the header has them."""
+    named = header.sig_name or [None] * header.n_sig
+    return [name or f"lead{i}" for i, name in enumerate(named)]
 
 
 def _unique(names: Iterable[object]) -> tuple[str, ...]:
