@@ -1,6 +1,8 @@
 """EDF, EDF+ and BDF files."""
 
 import pathlib
+import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from lamina_detect.recordings._pieces import chosen, guarded, in_pieces, unique
 from lamina_detect.recordings._recording import Recording
 
 KIND = "an EDF or BDF file"
+# What edfio says of a file that is shorter than its header says.
+CUT = re.compile("Incomplete data record|but file contains")
 
 
 def read_edf(path: pathlib.Path, options: ReadOptions) -> Recording:
@@ -21,7 +25,11 @@ def read_edf(path: pathlib.Path, options: ReadOptions) -> Recording:
     import edfio
 
     opener = edfio.read_bdf if path.suffix.lower() == ".bdf" else edfio.read_edf
-    file: Any = guarded(path, KIND, lambda: opener(path))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        file: Any = guarded(path, KIND, lambda: opener(path))
+    if cut := [str(w.message) for w in told if CUT.search(str(w.message))]:
+        raise BadInput(f"{path}: was cut, copy it again: {cut[-1].partition(' Upd')[0]}")
     signals = guarded(path, KIND, lambda: list(file.signals))
     if not signals:
         raise BadInput(f"{path}: holds no signals, annotations alone")
