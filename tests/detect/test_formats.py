@@ -218,3 +218,11 @@ def test_a_stream_of_audio_says_nothing_of_its_length(tmp_path):
     data[4:8] = data[place : place + 4] = b"\xff" * 4
     (tmp_path / "x.wav").write_bytes(data)
     assert lamina_detect.read(tmp_path / "x.wav").length == 600
+
+
+def test_an_edf_whose_recorder_had_not_finished(tmp_path):
+    edfio = pytest.importorskip("edfio")
+    edfio.Edf([edfio.EdfSignal(np.sin(np.arange(600) / 9), 100)]).write(tmp_path / "x.edf")
+    data = (tmp_path / "x.edf").read_bytes()
+    (tmp_path / "x.edf").write_bytes(data[:236] + b"-1      " + data[244:-10])
+    assert lamina_detect.read(tmp_path / "x.edf").length == 500
