@@ -185,13 +185,14 @@ def _known(detector: Detector, learned: Recording) -> BlockMaxima:
 
 def _explained(detector: Detector, recording: Recording, events: Sequence[Event]) -> list[Event]:
     """The first `EXPLAINED` anomalies with what was unusual in them."""
-    explained = []
-    for number, event in enumerate(events):
-        if event.kind == "anomaly" and number < EXPLAINED:
-            expert, lead = detector.explain(recording, event.peak)
-            nearest = nearest_usual(detector, recording, event.peak, expert)
-            event = dataclasses.replace(event, expert=expert, lead=lead, nearest=nearest)
-        explained.append(event)
+    explained = list(events)
+    first = [n for n, event in enumerate(events[:EXPLAINED]) if event.kind == "anomaly"]
+    # In the order of the samples: some files are read from front to back.
+    for number in sorted(first, key=lambda n: events[n].peak):
+        event = events[number]
+        expert, lead = detector.explain(recording, event.peak)
+        nearest = nearest_usual(detector, recording, event.peak, expert)
+        explained[number] = dataclasses.replace(event, expert=expert, lead=lead, nearest=nearest)
     return explained
 
 

@@ -85,3 +85,13 @@ def test_matrices_of_matlab_with_a_row_for_each_lead(tmp_path):
     with h5py.File(tmp_path / "b.mat", "w", userblock_size=512) as file:
         file["x"] = TWO  # Version 7.3 holds the matrix the other way round.
     assert np.allclose(lamina_detect.read(tmp_path / "b.mat").read(0, 400), TWO)
+
+
+def test_arrays_in_a_structure_of_matlab(tmp_path):
+    record = {"ecg": VALUES, "fs": 250.0, "patient": {"age": 61.0, "name": "x"}}
+    scipy.io.savemat(tmp_path / "a.mat", {"record": record})
+    same(lamina_detect.read(tmp_path / "a.mat"), rate=250)
+    same(lamina_detect.read(f"{tmp_path}/a.mat:record/ecg"), rate=250)
+    scipy.io.savemat(tmp_path / "b.mat", {"record": {**record, "ppg": VALUES}})
+    with pytest.raises(lamina_detect.BadInput, match="record/ecg, record/ppg; name one"):
+        lamina_detect.read(tmp_path / "b.mat")

@@ -190,3 +190,39 @@ def test_what_is_not_installed_is_named_with_its_extra(
         lamina_detect.BadInput, match=rf"needs {package}: pip install 'lamina\[{extra}\]'"
     ):
         lamina_detect.read(path)
+
+
+@pytest.mark.parametrize("kind", ["edf", "wav", "aiff"])
+def test_a_file_that_was_cut_is_refused(tmp_path, kind):
+    """edfio and libsndfile read what is left of it."""
+    path = tmp_path / f"x.{kind}"
+    values = np.sin(np.arange(600) / 9)
+    if kind == "edf":
+        edfio = pytest.importorskip("edfio")
+        edfio.Edf([edfio.EdfSignal(values, 100)]).write(path)
+    else:
+        pytest.importorskip("soundfile").write(path, values, 8000)
+    whole = path.read_bytes()
+    assert lamina_detect.read(path).length == 600
+    for part in (0.5, 0.9):
+        path.write_bytes(whole[: int(len(whole) * part)])
+        with pytest.raises(lamina_detect.BadInput, match="cut"):
+            lamina_detect.read(path)
+
+
+def test_a_stream_of_audio_says_nothing_of_its_length(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "x.wav", np.sin(np.arange(600) / 9), 8000)
+    data = bytearray((tmp_path / "x.wav").read_bytes())
+    place = data.index(b"data") + 4
+    data[4:8] = data[place : place + 4] = b"\xff" * 4
+    (tmp_path / "x.wav").write_bytes(data)
+    assert lamina_detect.read(tmp_path / "x.wav").length == 600
+
+
+def test_an_edf_whose_recorder_had_not_finished(tmp_path):
+    edfio = pytest.importorskip("edfio")
+    edfio.Edf([edfio.EdfSignal(np.sin(np.arange(600) / 9), 100)]).write(tmp_path / "x.edf")
+    data = (tmp_path / "x.edf").read_bytes()
+    (tmp_path / "x.edf").write_bytes(data[:236] + b"-1      " + data[244:-10])
+    assert lamina_detect.read(tmp_path / "x.edf").length == 500

@@ -466,3 +466,31 @@ def test_seconds_stay_seconds_in_every_piece(tmp_path, monkeypatch):
     assert isinstance(pieces.times, _parquet_pieces.EvenTimes)
     assert pieces.rate == pytest.approx(0.1)
     assert pieces.times[2900] == 29000
+
+
+def test_a_column_of_a_long_parquet_file_that_is_empty_at_first(tmp_path, monkeypatch):
+    from lamina_detect.recordings import _parquet_pieces
+
+    late = np.where(np.arange(N) < 200, np.nan, VALUES)
+    frame = pd.DataFrame({"time": STAMPS, "value": VALUES, "late": late})
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=70)
+    for name in ("LARGE", "ROWS", "FIRST"):
+        monkeypatch.setattr(_parquet_pieces, name, 100)
+    recording = lamina_detect.read(tmp_path / "a.parquet")
+    assert recording.leads == ("value", "late")
+    assert np.allclose(recording.read(0, N)[:, 1], late, equal_nan=True, atol=1e-3)
+
+
+def test_rows_of_a_long_parquet_file_in_any_order(tmp_path, monkeypatch):
+    from lamina_detect.recordings import _parquet_pieces
+
+    pd.DataFrame({"time": STAMPS, "value": VALUES}).to_parquet(
+        tmp_path / "a.parquet", row_group_size=170
+    )
+    for name in ("LARGE", "ROWS", "FIRST"):
+        monkeypatch.setattr(_parquet_pieces, name, 60)
+    recording = lamina_detect.read(tmp_path / "a.parquet")
+    rng = np.random.default_rng(0)
+    for start, stop in np.sort(rng.integers(0, N + 1, (200, 2)), 1).tolist():
+        found = recording.read(start, stop)[:, 0]
+        assert np.array_equal(found, VALUES[start:stop].astype("float32"))

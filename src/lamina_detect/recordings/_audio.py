@@ -1,6 +1,7 @@
 """WAV, FLAC and AIFF files."""
 
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ from lamina_detect.recordings._recording import Recording
 KIND = "a WAV, FLAC or AIFF file"
 # A compressed file may say that it is of any length.
 LONGEST = 1 << 40
+# What libsndfile finds of a file that is shorter than its header says; a stream's header says that
+# it is of any length.
+SHORTER = re.compile(r"(?im)^\s*(?:data|SSND|Riff size)\s*: (\d+) \(should be (\d+)\)")
+ANY_LENGTH = 0x7FFF0000
 
 
 def read_audio(path: pathlib.Path, options: ReadOptions) -> Recording:
@@ -24,6 +29,11 @@ def read_audio(path: pathlib.Path, options: ReadOptions) -> Recording:
         raise BadInput(
             f"{path}: {info.frames} samples of {info.channels} channels at {info.samplerate} Hz: "
             "not a recording, or cut"
+        )
+    if (found := SHORTER.search(info.extra_info)) and int(found[2]) < int(found[1]) < ANY_LENGTH:
+        raise BadInput(
+            f"{path}: holds {int(found[2]):,} bytes of samples where its header says "
+            f"{int(found[1]):,}: it was cut; copy it again"
         )
     names = [f"channel{i}" for i in range(info.channels)]
     keep = chosen(path, names, options)

@@ -1,6 +1,8 @@
 """EDF, EDF+ and BDF files."""
 
 import pathlib
+import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from lamina_detect.recordings._pieces import chosen, guarded, in_pieces, unique
 from lamina_detect.recordings._recording import Recording
 
 KIND = "an EDF or BDF file"
+# What edfio says of a file that has other data records than its header says.
+RECORDS = re.compile(r"indicates (-?\d+) data records, but file contains (\d+)")
 
 
 def read_edf(path: pathlib.Path, options: ReadOptions) -> Recording:
@@ -21,7 +25,10 @@ def read_edf(path: pathlib.Path, options: ReadOptions) -> Recording:
     import edfio
 
     opener = edfio.read_bdf if path.suffix.lower() == ".bdf" else edfio.read_edf
-    file: Any = guarded(path, KIND, lambda: opener(path))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        file: Any = guarded(path, KIND, lambda: opener(path))
+    _refuse_cut(path, " ".join(str(warning.message) for warning in told))
     signals = guarded(path, KIND, lambda: list(file.signals))
     if not signals:
         raise BadInput(f"{path}: holds no signals, annotations alone")
@@ -39,6 +46,16 @@ def read_edf(path: pathlib.Path, options: ReadOptions) -> Recording:
         notes += [f"{names[i]}: left out, {rates[i]:g} Hz; --columns chooses it" for i in left]
     notes += _interruptions(path, file)
     return _recording(path, options, [(names[i], signals[i]) for i in keep], rates[keep[0]], notes)
+
+
+def _refuse_cut(path: pathlib.Path, told: str) -> None:
+    found = RECORDS.search(told)
+    # -1: the recorder had not finished.
+    if found and int(found[2]) < int(found[1]):
+        raise BadInput(
+            f"{path}: holds {found[2]} data records where its header says {found[1]}: it was cut; "
+            "copy it again"
+        )
 
 
 def _interruptions(path: pathlib.Path, file: Any) -> list[str]:

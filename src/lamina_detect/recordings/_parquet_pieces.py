@@ -15,6 +15,7 @@ from lamina_detect.recordings._table import EvenTimes, LeadScan, Table, plan_of,
 LARGE = 1 << 23
 # Rows that decide what each column is, and rows that are read together.
 FIRST, ROWS = 1 << 18, 1 << 16
+EMPTY = "left out, empty"
 # What is computed must be what is stored, to this share of a step.
 EXACT = 1e-3
 
@@ -32,6 +33,8 @@ def read_in_pieces(
     axis, label, leads = plan_of(table, options)
     if label or (axis and len(axis.names) > 1):
         return None
+    if any(note.endswith(EMPTY) for note in table.notes):
+        return None  # It may be filled later.
     time = next(iter(axis.names), None) if axis else None
     scans = [LeadScan(path, name, options) for name in leads]
     steps = _Steps()
