@@ -170,7 +170,7 @@ class TrainedQuantizer(Quantizer):
         """(values, codes, loss) of the inputs."""
         self._check_tables()
         shape = ops.shape(inputs)
-        inputs = ops.reshape(inputs, (-1, inputs.shape[-1]))
+        inputs = direct.reshape(inputs, (-1, inputs.shape[-1]))
         flat = direct.cast(inputs, self._table_dtype)
         kinds = kinds_of(flat, None if mask is None else ops.reshape(mask, (-1,)))
         # What is not finite would reach a row's gradient through 0 times NaN.
@@ -201,8 +201,8 @@ class TrainedQuantizer(Quantizer):
         else:
             values = passed_through(values, inputs, self.gradient)
         whole = codes[0] if len(codes) == 1 else ops.stack(codes, axis=-1)
-        codes = ops.reshape(whole, self._code_shape(shape))
-        return ops.reshape(values, shape), codes, loss / self.groups + self._table_loss()
+        codes = direct.reshape(whole, self._code_shape(shape))
+        return direct.reshape(values, shape), codes, loss / self.groups + self._table_loss()
 
     def _check_tables(self) -> None:
         if isinstance(self.start, dict) and not self._loaded:
@@ -275,10 +275,15 @@ class TrainedQuantizer(Quantizer):
         """Perplexity of the codes that training has chosen since `reset_usage`; one a table."""
         return np.array([perplexity_of(to_numpy(table.hits)) for table in self.tables])
 
+    def revived(self) -> np.ndarray:
+        """Rows that training has replaced since `reset_usage`; one number a table."""
+        return np.array([int(to_numpy(table.revived)) for table in self.tables])
+
     def reset_usage(self) -> None:
         """Counts from zero again. `CodebookMonitor` does so at each epoch."""
         for table in self.tables:
             table.hits.assign(ops.zeros(table.hits.shape, "int32"))
+            table.revived.assign(ops.zeros((), "int32"))
 
     def get_config(self) -> dict[str, Any]:
         start = self.start
