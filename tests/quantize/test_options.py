@@ -1,5 +1,7 @@
 """What every option keeps: the decoder's bits, masks of any axes, counts, bad input."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -121,8 +123,8 @@ def test_counts_stay_in_proportion_beyond_two_billion():
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_nothing_is_learnt_from_a_batch_that_is_not_finite(bad, update, x):
     layer = lamina.VectorQuantizer(16, update=update, seed=0)
-    model = keras.Sequential([keras.Input((6, D)), layer])
-    model.compile(keras.optimizers.SGD(0.1), lambda y, p: 0 * ops.mean(y))
+    model = keras.Sequential([keras.Input((6, D)), layer, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), lambda y, p: 0 * ops.mean(p))
     before = [to_numpy(w) for w in layer.weights]
     x[1, 2, 3] = bad
     model.fit(x, x, verbose=0)
@@ -224,8 +226,11 @@ def test_a_monitor_draws_and_warns(tmp_path, rng, monkeypatch):
     model = keras.Sequential([keras.Input((2,)), layer, keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     monitor = lamina.CodebookMonitor(picture=tmp_path / "codes.png")
-    with pytest.warns(UserWarning, match="of the codes of 'vq' are in use"):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         logs = model.fit(x, x[:, :1], verbose=0, callbacks=[monitor]).history
+    told = [str(w.message) for w in caught if "of the codes of 'vq' are in use" in str(w.message)]
+    assert len(told) == 1 and "revive_below" in told[0]
     assert (tmp_path / "codes.png").stat().st_size > 5000
     np.testing.assert_allclose(logs["vq_usage"], [1 / 60])
     assert logs["vq_revived"] == [0.0] and logs["vq_distance"][0] > 0

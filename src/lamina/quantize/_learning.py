@@ -192,7 +192,7 @@ def _revived(
         weight = distortion(vectors, ops.take(rows, ops.maximum(codes, 0), axis=0), rules.metric)
         drawn = draw() if callable(draw) else draw
         table, replaced = reseeded(rows, dead, vectors, codes >= 0, drawn, weight)
-        number = ops.sum(ops.cast(replaced, "int32"))
+        number = ops.cast(ops.sum(ops.cast(replaced, "int32")), "int32")
         return table, ops.where(replaced, share, counts), number
 
     alive = branch(ops.any(dead), revive, lambda: (rows, counts, none))

@@ -15,13 +15,14 @@ from lamina._common import (
     number,
     positive_integer,
     received,
+    sum_over_replicas,
     to_numpy,
 )
 from lamina._common._direct import direct
 from lamina._common._table import check_loaded
 from lamina.quantize._codebook import Codebook, TrainingStep
 from lamina.quantize._gradients import passed_through
-from lamina.quantize._learning import LEFT_OUT, USED, Rules, kinds_of
+from lamina.quantize._learning import BROKEN, LEFT_OUT, USED, Rules, kinds_of
 from lamina.quantize._losses import orthogonality_loss, unevenness
 from lamina.quantize._metrics import perplexity_of, usage_of
 from lamina.quantize._projection import Projection
@@ -195,6 +196,10 @@ class TrainedQuantizer(Quantizer):
             loss = loss + more
         for step in dict.fromkeys(looks) if training else ():
             step.finish()
+        if training and self.update != "ema":
+            # Running means see to it themselves; here the optimiser would learn from the others.
+            broken = sum_over_replicas(ops.sum(ops.cast(kinds == BROKEN, "int32")))
+            loss = ops.where(broken > 0, ops.zeros_like(loss), loss)
         values = totals[0] if self.groups == 1 else ops.concatenate(totals, axis=-1)
         if self.projections:  # Each has passed the gradient on; what is not finite stays so.
             values = values - direct.stop_gradient(inputs - inputs)
