@@ -211,7 +211,7 @@ ROWS: list[Row] = [
         inputs=vectors,
         oracle=nearest_directions,
         traits={k: v for k, v in FIXED.items() if k != "surrogate_gradient"}
-        | {"differentiable": False},
+        | {"differentiable": False, "output_dtype": "int32"},
         tolerance=0,
     ),
 ]
