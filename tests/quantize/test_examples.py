@@ -2,7 +2,7 @@
 
 import pytest
 
-from examples import rvq_signal, vqvae_images
+from examples import audio_codec, rvq_signal, vqvae_images
 
 pytestmark = [pytest.mark.long, pytest.mark.tensorflow]
 
@@ -22,3 +22,10 @@ def test_residual_quantizer_on_pressure_uses_its_codes(tmp_path):
     errors, usage = results["lamina"]
     assert usage > 0.8 and results["naive"][1] < 0.6
     assert errors[0] > errors[-1]
+
+
+def test_audio_codec_streams_from_packed_codes(tmp_path):
+    results, difference = audio_codec.main(epochs=2, count=100, out=tmp_path)
+    assert (tmp_path / "audio_codec.png").stat().st_size > 10_000
+    assert (tmp_path / "player.tflite").stat().st_size > 10_000
+    assert difference < 1e-5 and len(results) == 2

@@ -1,41 +1,34 @@
-"""Two replicas with half a batch each move a table as one does with the whole batch."""
+"""Two replicas with half a batch each move a table as one device does with the whole batch."""
 
 import subprocess
 import sys
 
+import keras
 import pytest
 
-SCRIPT = """
-import contextlib, sys
-import tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import keras, numpy as np
-from lamina import VectorQuantizer
-
-x = np.random.default_rng(0).standard_normal((256, 4)).astype("float32")
-
-def trained(strategy, **options):
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        layer = VectorQuantizer(16, seed=1, **options)
-        model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(1)])
-        model.compile(keras.optimizers.SGD(0.0), "mse")
-    model.fit(x, np.zeros((256, 1)), batch_size=64, verbose=0, shuffle=False)
-    return layer
-
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-one, two = (trained(s, start=x[:16], revive_below=0) for s in (None, strategy))
-for a, b in zip(one.weights, two.weights):
-    np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-5, atol=1e-6)
-for variable in trained(strategy, revive_below=0.5).weights:
-    first, second = (np.asarray(v) for v in variable.value.values)
-    np.testing.assert_array_equal(first, second)
-print("replicas agree")
-"""
+# Relative to the largest number of each weight, after 20 steps.
+MOST = 2e-6
+# Its trained projections multiply the roundings of the sums over replicas: from 2e-7 in the inputs
+# one device alone comes to 4e-6.
+MOST_BY_CASE = {"projected, two groups, one table": 1e-4, "plain": 4e-6}
 
 
-@pytest.mark.tensorflow
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_two_replicas_train_as_one_device_does():
+    command = [sys.executable, "-m", "tests.quantize.replicated"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = dict(line.split(" | ") for line in done.stdout.splitlines() if " | " in line)
+    assert len(found) == 8
+    for case, difference in found.items():
+        assert float(difference) <= MOST_BY_CASE.get(case, MOST), (case, difference)
+
+
 @pytest.mark.slow
-def test_two_replicas_move_a_table_as_one_does():
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
-    assert "replicas agree" in done.stdout, done.stderr[-3000:]
+def test_a_table_larger_than_a_replicas_batch():
+    case = "table larger than a replica's batch"
+    command = [sys.executable, "-m", "tests.quantize.replicated", case]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert case in done.stdout, f"{keras.backend.backend()}: {done.stderr[-3000:]}"
+    assert float(done.stdout.rpartition("|")[2]) <= MOST

@@ -131,6 +131,10 @@ def largest(x: Array) -> Array:
         import tensorflow as tf
 
         return tf.argmax(x, axis=-1, output_type="int32")
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.argmax(x, dim=-1).to(torch.int32)
     return ops.cast(ops.argmax(x, axis=-1), "int32")
 
 
@@ -279,12 +283,12 @@ def jit_compiled(core: Callable[..., Any]) -> Callable[..., Any]:
     What is not made of tensors is compiled in, and must be hashable; it must not own weights.
     Other backends run it as it is.
     """
+    if keras.backend.backend() != "jax":
+        return core
     compiled = {}
 
     @functools.wraps(core)
     def run(*args: Any) -> Any:
-        if keras.backend.backend() != "jax":
-            return core(*args)
         import jax
 
         arrays = (jax.Array, np.ndarray)

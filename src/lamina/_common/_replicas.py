@@ -91,7 +91,7 @@ class ReplicaRows:
         if self.context is not None:
             sizes = self.context.all_gather(ops.reshape(ops.cast(count, "int32"), (1,)), axis=0)
             place = self.context.replica_id_in_sync_group
-            before = ops.arange(ops.shape(sizes)[0]) < place
+            before = ops.arange(ops.shape(sizes)[0], dtype="int32") < place
             self.first = ops.sum(ops.where(before, sizes, 0))
             self.total = ops.sum(sizes)
         elif self.processes is not None:

@@ -25,6 +25,7 @@ class Codebook(keras.layers.Layer):
         counts: Exponential moving average of the vectors a batch gives to each row.
         hits: Vectors given to each row since the last reset.
         seen: Under a k-means start only: vectors that the start has used.
+        revived: Rows that were replaced since the last reset.
         number, total, waited: Where the table moves at each n-th step only: the number and sum
             of the vectors of each row since the last move, and the steps.
     """
@@ -72,8 +73,9 @@ class Codebook(keras.layers.Layer):
             self.kernel = self.add_weight(
                 name="kernel", shape=(features, features), initializer="identity", autocast=False
             )
+        self.revived = state("revived", (), dtype="int32")
         names = ("codebook", "shift", "kernel", "counts", "hits", "seen")
-        names = (*names, "number", "total", "waited")
+        names = (*names, "number", "total", "waited", "revived")
         found = {name: getattr(self, name, None) for name in names}
         self._named = {name: weight for name, weight in found.items() if weight is not None}
         self.built = True
@@ -85,6 +87,15 @@ class Codebook(keras.layers.Layer):
             return keras.initializers.RandomUniform(-1 / self.codes, 1 / self.codes, self.random)
         rows = self.start
         return lambda shape, dtype: ops.convert_to_tensor(rows, dtype)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Models that were saved before there was `revived` have all the others."""
+        if str(len(self._trainable_variables) + len(self._non_trainable_variables) - 1) in store:
+            super().load_own_variables(store)
+            return
+        weights = [*self._trainable_variables, *self._non_trainable_variables]
+        for place, weight in enumerate(weights[:-1]):
+            weight.assign(store[str(place)])
 
     def rows(self) -> Array:
         """The table as it is used."""
@@ -112,6 +123,7 @@ class TrainingStep:
 
     def __init__(self, table: Codebook, rows: ReplicaRows, looks: int) -> None:
         self.table = table
+        self.state = table.state()
         self.among: Any = rows
         self.now: Array = None
         self.seen: list[tuple[Array, Array, Array]] = []
@@ -124,12 +136,11 @@ class TrainingStep:
         rules, fixed = self.table.rules, ops.stop_gradient(vectors)
         everything, all_kinds = self.among.gather(fixed), self.among.gather(kinds)
         if self.now is None:
-            state = self.table.state()
             if rules.starting and vectors.shape[0] != 0:
                 draw = self.draw if callable(self.draw) else self.draw[: self.among.total]
-                self.now = started(state, everything, all_kinds, draw, rules)
+                self.now = started(self.state, everything, all_kinds, draw, rules)
             else:
-                self.now = self.table.rows()
+                self.now = _compiled_rows(self.state)
         values, codes = looked_up(self.now, vectors, kinds == USED, rules.metric, self._noise())
         self.seen.append((everything, all_kinds, self.among.gather(codes)))
         return values, codes
@@ -145,8 +156,8 @@ class TrainingStep:
             ops.concatenate(parts, axis=0) if several else parts[0]
             for parts in zip(*self.seen, strict=True)
         )
-        state, rules = self.table.state(), self.table.rules
-        after = advanced(self.now, state, vectors, kinds, codes, self.draw, rules)
+        rules = self.table.rules
+        after = advanced(self.now, self.state, vectors, kinds, codes, self.draw, rules)
         for name, value in after.items():
             self.table._named[name].assign(value)
 

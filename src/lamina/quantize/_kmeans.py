@@ -39,7 +39,7 @@ def kmeans(
     as vectors, each vector becomes a row.
     """
     empty = counts == 0
-    number = ops.sum(ops.cast(empty, "int32"))
+    number = ops.cast(ops.sum(ops.cast(empty, "int32")), "int32")
 
     def filled() -> Array:
         _, weight = _fit(table, vectors, valid, metric)
@@ -100,7 +100,7 @@ def seeded(
     # The rows to be placed first; the rest of the last round falls outside and is dropped.
     order = ops.argsort(ops.cast(ops.logical_not(empty), "int32"))
     order = ops.pad(ops.cast(order, "int32"), (0, width), constant_values=size)
-    number = ops.sum(ops.cast(empty, "int32"))
+    number = ops.cast(ops.sum(ops.cast(empty, "int32")), "int32")
     places = GOLDEN * np.arange(-(-size // width) * width * each) % 1.0
     places: Array = ops.convert_to_tensor(places.reshape(-1, width * each), table.dtype)
 
@@ -109,9 +109,10 @@ def seeded(
         tried = ops.take(vectors, _drawn(weight, (draw[0] + places[k]) % 1.0), axis=0)
         after = ops.minimum(weight[:, None], distances(vectors, tried, metric))
         sums = ops.reshape(ops.sum(after, axis=0), (width, each))
-        offsets: Array = ops.arange(width)
-        best = ops.argmin(sums, axis=-1) + each * offsets
-        ranks = k * width + offsets
+        # By name: under a floatx of 64 bits Keras' own integers are of 64 as well.
+        offsets: Array = ops.arange(width, dtype="int32")
+        best = ops.cast(ops.argmin(sums, axis=-1), "int32") + each * offsets
+        ranks = ops.cast(k, "int32") * width + offsets
         better = ops.take(ops.reshape(sums, (-1,)), best) < ops.sum(weight)
         better = ops.logical_and(better, ranks < number)
         where = ops.where(better, ops.take(order, ranks), size)

@@ -95,7 +95,7 @@ def advanced(
     number a vector; or a function that draws, called where it is needed. A batch with a vector
     that is not finite changes nothing: where one is, the others are rarely what they should be.
     """
-    names = ("codebook", "counts", "hits", "seen", "number", "total", "waited")
+    names = ("codebook", "counts", "hits", "seen", "number", "total", "waited", "revived")
     before = {name: state[name] for name in names if name in state}
     if vectors.shape[0] == 0:
         return before
@@ -126,9 +126,12 @@ def _after(
     rows, counts = moved(table, _prior(state, number, rules), number, total, rules.decay)
     if rules.update != "ema":
         rows = table
-    rows, counts = _revived(rows, counts, vectors, codes, draw, rules, _complete(state, rules))
+    complete = _complete(state, rules)
+    rows, counts, replaced = _revived(rows, counts, vectors, codes, draw, rules, complete)
     if due is not None:
+        replaced = ops.where(due, replaced, 0)
         rows, counts = ops.where(due, rows, table), ops.where(due, counts, state["counts"])
+    after["revived"] = state["revived"] + replaced
     after["counts"], after["codebook"] = counts, _without_shift(rows, state)
     if rules.starting:
         seen = state["seen"] + ops.minimum(ops.sum(here), VECTORS_PER_ROW * size)
@@ -174,20 +177,23 @@ def _revived(
     draw: Any,
     rules: Rules,
     complete: Array | None,
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, Array]:
+    """(rows, counts, number of rows replaced)."""
+    none = ops.zeros((), "int32")
     if not rules.revive_below:
-        return rows, counts
+        return rows, counts, none
     share = ops.mean(counts)
     dead = counts < share * rules.revive_below
     if complete is not None:
         # Rows that the start has not come to yet would all become copies of this batch's rows.
         dead = ops.logical_and(dead, ops.logical_or(complete, counts > 0))
 
-    def revive() -> tuple[Array, Array]:
+    def revive() -> tuple[Array, Array, Array]:
         weight = distortion(vectors, ops.take(rows, ops.maximum(codes, 0), axis=0), rules.metric)
         drawn = draw() if callable(draw) else draw
         table, replaced = reseeded(rows, dead, vectors, codes >= 0, drawn, weight)
-        return table, ops.where(replaced, share, counts)
+        number = ops.cast(ops.sum(ops.cast(replaced, "int32")), "int32")
+        return table, ops.where(replaced, share, counts), number
 
-    alive = branch(ops.any(dead), revive, lambda: (rows, counts))
-    return alive[0], alive[1]
+    alive = branch(ops.any(dead), revive, lambda: (rows, counts, none))
+    return alive[0], alive[1], alive[2]

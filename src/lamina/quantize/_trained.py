@@ -15,13 +15,14 @@ from lamina._common import (
     number,
     positive_integer,
     received,
+    sum_over_replicas,
     to_numpy,
 )
 from lamina._common._direct import direct
 from lamina._common._table import check_loaded
 from lamina.quantize._codebook import Codebook, TrainingStep
 from lamina.quantize._gradients import passed_through
-from lamina.quantize._learning import LEFT_OUT, USED, Rules, kinds_of
+from lamina.quantize._learning import BROKEN, LEFT_OUT, USED, Rules, kinds_of
 from lamina.quantize._losses import orthogonality_loss, unevenness
 from lamina.quantize._metrics import perplexity_of, usage_of
 from lamina.quantize._projection import Projection
@@ -170,7 +171,7 @@ class TrainedQuantizer(Quantizer):
         """(values, codes, loss) of the inputs."""
         self._check_tables()
         shape = ops.shape(inputs)
-        inputs = ops.reshape(inputs, (-1, inputs.shape[-1]))
+        inputs = direct.reshape(inputs, (-1, inputs.shape[-1]))
         flat = direct.cast(inputs, self._table_dtype)
         kinds = kinds_of(flat, None if mask is None else ops.reshape(mask, (-1,)))
         # What is not finite would reach a row's gradient through 0 times NaN.
@@ -195,14 +196,18 @@ class TrainedQuantizer(Quantizer):
             loss = loss + more
         for step in dict.fromkeys(looks) if training else ():
             step.finish()
+        if training and self.update != "ema":
+            # Running means see to it themselves; here the optimiser would learn from the others.
+            broken = sum_over_replicas(ops.sum(ops.cast(kinds == BROKEN, "int32")))
+            loss = ops.where(broken > 0, ops.zeros_like(loss), loss)
         values = totals[0] if self.groups == 1 else ops.concatenate(totals, axis=-1)
         if self.projections:  # Each has passed the gradient on; what is not finite stays so.
             values = values - direct.stop_gradient(inputs - inputs)
         else:
             values = passed_through(values, inputs, self.gradient)
         whole = codes[0] if len(codes) == 1 else ops.stack(codes, axis=-1)
-        codes = ops.reshape(whole, self._code_shape(shape))
-        return ops.reshape(values, shape), codes, loss / self.groups + self._table_loss()
+        codes = direct.reshape(whole, self._code_shape(shape))
+        return direct.reshape(values, shape), codes, loss / self.groups + self._table_loss()
 
     def _check_tables(self) -> None:
         if isinstance(self.start, dict) and not self._loaded:
@@ -275,10 +280,15 @@ class TrainedQuantizer(Quantizer):
         """Perplexity of the codes that training has chosen since `reset_usage`; one a table."""
         return np.array([perplexity_of(to_numpy(table.hits)) for table in self.tables])
 
+    def revived(self) -> np.ndarray:
+        """Rows that training has replaced since `reset_usage`; one number a table."""
+        return np.array([int(to_numpy(table.revived)) for table in self.tables])
+
     def reset_usage(self) -> None:
         """Counts from zero again. `CodebookMonitor` does so at each epoch."""
         for table in self.tables:
             table.hits.assign(ops.zeros(table.hits.shape, "int32"))
+            table.revived.assign(ops.zeros((), "int32"))
 
     def get_config(self) -> dict[str, Any]:
         start = self.start
