@@ -16,7 +16,7 @@ from typing import Any
 
 import lamina
 from benchmarks._bench import Bench, Row, Spread, parser_of, run
-from benchmarks._wild_layers import LAYERS, PINNED, READ
+from benchmarks._wild_layers import LAYERS, READ
 
 
 def rows(library: str) -> Iterator[tuple[str, Any, dict[str, Any] | None, Any, dict[str, Any]]]:
