@@ -40,9 +40,8 @@ def parametrize_with_checks(
 
 def _known(expected: Any, target: Any, name: str) -> dict[str, str]:
     """The expected failures of one layer."""
-    if callable(expected):
-        return dict(expected(target) or {})
-    known = dict(expected or {})
+    given: Any = expected(target) if callable(expected) else expected
+    known: dict[str, Any] = dict(given or {})
     per_layer = any(isinstance(value, Mapping) for value in known.values())
     return dict(known.get(name, {})) if per_layer else known
 
