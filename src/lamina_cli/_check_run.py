@@ -75,8 +75,12 @@ class Run:
 
     def _why(self, code: int | None) -> str:
         if code is None:
-            return f"did not return within {self.timeout:g} s"
+            return f"did not return within {self._allowed():g} s"
         return f"killed its process (exit code {code})"
+
+    def _allowed(self) -> float:
+        """Importing a backend takes long, and is not the layer's fault."""
+        return self.timeout + (0 if self._running else IMPORT)
 
     def _crashed(self, contract: str, code: int | None) -> dict[str, Any]:
         """The result of a contract that did not come back: `code` None where it hung."""
@@ -114,9 +118,7 @@ class Run:
         listener.start()
         while worker.poll() is None:
             time.sleep(0.05)
-            # Importing a backend takes long, and is not the layer's fault.
-            allowed = self.timeout + (0 if self._running else IMPORT)
-            if time.monotonic() - self._started > allowed:
+            if time.monotonic() - self._started > self._allowed():
                 worker.kill()
                 worker.wait()
                 listener.join()

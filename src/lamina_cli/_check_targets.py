@@ -54,8 +54,10 @@ def subjects(job: dict[str, Any], note: Callable[[str], None]) -> Iterator[Subje
     if path.endswith(".keras"):
         yield from layers_of_model(path)
     elif name:
-        found = imported(place, name)
-        yield Subject(name, found, sample(job["inputs"]), job["kwargs"] or None, found=False)
+        found, settings = imported(place, name), job["layers"].get(name, {})
+        inputs = sample(job["inputs"] or settings.get("inputs"))
+        kwargs = job["kwargs"] or settings.get("kwargs")
+        yield Subject(name, found, inputs, kwargs, found=False)
     else:
         for cls in layers_of_module(load(place), note):
             settings = job["layers"].get(cls.__name__, {})

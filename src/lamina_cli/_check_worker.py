@@ -84,7 +84,11 @@ def check(job: dict[str, Any], number: int, subject: Subject, send: Callable[...
         results.append(examination())
         send(result=dataclasses.asdict(results[-1]), number=number)
     finished = report(case, results)
-    script = finished.reproduce() if job["reproduce"] and not finished.ok else None
+    try:
+        script = finished.reproduce() if job["reproduce"] and finished.broken else None
+    except ValueError as error:
+        script = None
+        send(note=f"{subject.name}: {error}")
     send(report=finished.to_dict(), text=str(finished), script=script)
 
 

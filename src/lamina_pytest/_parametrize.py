@@ -7,10 +7,13 @@ if TYPE_CHECKING:
     import pytest
 
 
+HOW = "repair: give constructor arguments, a sample and traits: (Layer, {...}, x, {...})"
+
+
 def parametrize_with_checks(
     layers: Iterable[Any],
     *,
-    expected_failures: Mapping[str, str] | Callable[[Any], Mapping[str, str]] | None = None,
+    expected_failures: Mapping[str, Any] | Callable[[Any], Mapping[str, str]] | None = None,
     contracts: str | Iterable[str] | None = None,
 ) -> "pytest.MarkDecorator":
     """Decorates a test that takes `layer_check` and calls it: one test a layer and contract.
@@ -18,8 +21,9 @@ def parametrize_with_checks(
     Args:
         layers: Each a layer class, a factory or an instance; or a tuple of it, its constructor
             arguments, a sample of inputs and its traits, as many of them as there are.
-        expected_failures: `{contract id: reason}`, or a function of the layer that gives it. One
-            that starts to pass fails its test.
+        expected_failures: `{layer's name: {contract id: reason}}`; `{contract id: reason}`, for
+            all of them; or a function of the layer that gives it. One that starts to pass fails
+            its test.
         contracts: As in `lamina.check`: ids, groups, or `"fast"`.
     """
     import pytest
@@ -27,11 +31,19 @@ def parametrize_with_checks(
     cases = []
     for number, given in enumerate(layers):
         target, kwargs, inputs, traits = (*_as_tuple(given), None, None, None)[:4]
-        known = expected_failures(target) if callable(expected_failures) else expected_failures
+        known = _known(expected_failures, target, _name(target, number))
         for contract in _ids(contracts):
-            check = LayerCheck(target, kwargs, inputs, traits, contract, dict(known or {}))
+            check = LayerCheck(target, kwargs, inputs, traits, contract, known)
             cases.append(pytest.param(check, id=f"{_name(target, number)}-{contract}"))
     return pytest.mark.parametrize("layer_check", cases)
+
+
+def _known(expected: Any, target: Any, name: str) -> dict[str, str]:
+    """The expected failures of one layer."""
+    given: Any = expected(target) if callable(expected) else expected
+    known: dict[str, Any] = dict(given or {})
+    per_layer = any(isinstance(value, Mapping) for value in known.values())
+    return dict(known.get(name, {})) if per_layer else known
 
 
 def _as_tuple(given):
@@ -69,17 +81,21 @@ class LayerCheck:
         """Fails or skips the test; returns where the contract is kept."""
         import pytest
 
-        from lamina import check
+        from lamina import CheckError, check
 
         reason = self.expected.get(self.contract)
-        report = check(
-            self.target,
-            self.inputs,
-            kwargs=self.kwargs,
-            traits=self.traits,
-            contracts=[self.contract],
-            expected_failures={self.contract: reason} if reason else None,
-        )
+        try:
+            report = check(
+                self.target,
+                self.inputs,
+                kwargs=self.kwargs,
+                traits=self.traits,
+                contracts=[self.contract],
+                expected_failures={self.contract: reason} if reason else None,
+            )
+        except CheckError as error:
+            # Three lines, not a traceback through the checker for each contract.
+            pytest.fail(f"{error}\nno contract can be asked\n{HOW}", pytrace=False)
         for result in report.results:
             if result.status == "expected":
                 pytest.xfail(result.message)

@@ -47,8 +47,14 @@ def load(path):
     return module
 
 
+# What is advice by itself, and a finding all the same.
+ADVICE = {"argument.used", "mask.nan_padding"}
+
+
 def broken_by(contracts, target, inputs, kwargs, traits):
-    return set(check(target, inputs, kwargs=kwargs, traits=traits, contracts=contracts).broken)
+    report = check(target, inputs, kwargs=kwargs, traits=traits, contracts=contracts)
+    advised = {r.contract for r in report.results if r.status == "advice"}
+    return set(report.broken) | (advised & ADVICE)
 
 
 def one_for_each_contract():
@@ -111,6 +117,8 @@ def test_finds_a_shared_bug(path):
     case = load(path)
     if case.CONTRACT == ["shape.none_axes"] and backend == "torch":
         pytest.skip("every length is known when PyTorch runs a call")
+    if case.CONTRACT == ["shape.none_batch"] and backend != "tensorflow":
+        pytest.skip("the number of rows is known when a call runs or is compiled")
     (cls, kwargs), inputs = case.make()
     assert broken_by(case.CONTRACT, cls, inputs, kwargs, getattr(case, "TRAITS", None))
 

@@ -11,6 +11,8 @@ from keras import layers, ops
 
 from lamina import CheckError, check, contracts
 from lamina.contracts import CONTRACTS, Traits, probes
+from lamina.contracts._scripts import SCRIPTS
+from lamina.contracts.harness import packed
 
 X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
 
@@ -170,3 +172,97 @@ def test_a_layer_among_the_arguments_is_left_as_it_was():
     inner = layers.Dense(3)
     check(Halves, X, kwargs={"inner": inner}, contracts=["dtype.*", "portable.*"])
     assert not inner.built
+
+
+@pytest.mark.parametrize("contract", SCRIPTS)
+def test_a_script_has_at_most_40_lines_and_compiles(contract):
+    case = contracts.open_case(SoftmaxOverBatch, X, {})
+    result = contracts.Result(contract, "broken", "why, in training", sample=packed(X))
+    script = contracts.Report("Mine", "tensorflow", "", False, [result], case).reproduce()
+    assert len(script.splitlines()) <= 40
+    compile(script, contract, "exec")
+
+
+class DividesByStd(layers.Layer):
+    def call(self, x):
+        return (x - ops.mean(x, 1, keepdims=True)) / ops.std(x, 1, keepdims=True)
+
+
+def test_a_smaller_sample_must_tell_the_same_story():
+    report = check(DividesByStd, X, contracts=["forward.finite"])
+    assert "for zeros" in report["forward.finite"].message
+    assert report["forward.finite"].example["point"] == "zeros"
+
+
+class CountsAndMixesRows(layers.Layer):
+    """Two defects: the counter does not bring about the mean over the batch."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = 0
+
+    def call(self, x):
+        self.calls += 1
+        return x - ops.mean(x, axis=(0, 1))
+
+
+def test_a_defect_is_not_hidden_under_another_ones_cause():
+    asked = ["state.no_python_mutation", "batch.independent"]
+    report = check(CountsAndMixesRows, X, contracts=asked)
+    assert [cause.contract for cause in report.causes] == ["batch.independent", asked[0]]
+
+
+class Fails(layers.Layer):
+    def call(self, x, training=False):
+        return ops.reshape(x, (7, 7)) if training else x
+
+
+def test_a_failure_names_the_layers_own_line():
+    result = check(Fails, X, contracts=["forward.finite"])["forward.finite"]
+    assert "test_check.py, line" in result.where
+    assert "ops.reshape(x, (7, 7))" in result.where
+
+
+class TakesNoName(layers.Layer):
+    def __init__(self, units=2):
+        super().__init__()
+        self.units = units
+
+    def call(self, x):
+        return x * self.units
+
+
+def test_a_failed_from_config_says_why():
+    report = check(TakesNoName, X, contracts=["config.roundtrip"])
+    assert "unexpected keyword argument 'name'" in report["config.roundtrip"].message
+
+
+class ReturnsCounts(layers.Layer):
+    def call(self, x):
+        return [x, [1, 2], [3]]
+
+
+def test_python_numbers_in_the_output_are_told_in_one_sentence():
+    with pytest.raises(CheckError, match="returns a Python int"):
+        check(ReturnsCounts, X)
+
+
+class Late(BaseException):
+    pass
+
+
+class TimesOut(layers.Layer):
+    def call(self, x, training=False):
+        if training:
+            raise Late
+        return x
+
+
+def test_a_users_own_time_out_goes_through():
+    with pytest.raises(Late):
+        check(TimesOut, X, contracts=["forward.finite"])
+
+
+def test_a_hint_names_a_trait_only_where_declaring_it_helps():
+    hint = check(SoftmaxOverBatch, X, contracts=["batch.independent"])["batch.independent"].hint
+    assert "batch_coupled='always'" in hint

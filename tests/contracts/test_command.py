@@ -10,9 +10,11 @@ import xml.etree.ElementTree as ElementTree
 import keras
 import numpy as np
 import pytest
+import typer
 
-from lamina.contracts import Report, Result
-from lamina_cli._check import show
+from lamina.contracts import CONTRACTS
+from lamina_cli._check import _job, junit_xml
+from lamina_cli._check_settings import settings_of
 
 LAYERS = """
 import os
@@ -110,8 +112,8 @@ def test_a_clean_class_file_or_factory_exits_0_in_plain_text(lamina, target):
     ("target", "why"),
     [
         ("mine.py:Refuses", "could not be constructed.*no such thing"),
-        ("mine.py:Missing", "could not be imported"),
-        ("nothing.py:Layer", "could not be imported"),
+        ("mine.py:Missing", "defines no Missing"),
+        ("nothing.py:Layer", "no such file"),
     ],
 )
 def test_what_cannot_run_exits_2_with_one_error(lamina, target, why):
@@ -142,7 +144,7 @@ def test_every_layer_of_a_saved_model_is_checked(lamina, tmp_path):
     code, out, _ = lamina("model.keras", "--contracts", "forward.finite,config.*", "--json")
     reports = json.loads(out)
     assert code == 0
-    assert [r["target"] for r in reports] == ["Dense", "ReLU"]
+    assert [r["target"].split()[1] for r in reports] == ["(Dense)", "(ReLU)"]
     assert all(not r["provisional"] for r in reports)
 
 
@@ -169,21 +171,116 @@ def test_wrong_options_are_refused_before_anything_runs(lamina):
     assert "--kwargs must be JSON" in error
 
 
-def report_of(status, message):
-    result = Result("shape.any_batch", status, message)
-    return Report("Mine", "torch", "float32(3, 4)", False, [result])
+def result(status, **more):
+    return {
+        "contract": "shape.any_batch",
+        "status": status,
+        "message": "why",
+        "seconds": 0.5,
+        **more,
+    }
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_a_table_on_a_terminal_and_plain_lines_elsewhere(capsys, monkeypatch, terminal):
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    report = report_of("broken", "it says [bold] and [3, None]")
-    show(report.to_dict(), str(report))
-    out = capsys.readouterr().out
-    assert ("┃" in out) is terminal
-    assert out.endswith(f"{report}\n")
-    assert "[bold]" in out
-    assert "[3, None]" in out
+def test_junit_counts_failures_and_says_how_to_repair_them():
+    results = [result("broken", hint="do this"), result("crashed"), result("passed")]
+    text = junit_xml([{"target": "Mine", "backend": "torch", "results": results}])
+    suite = ElementTree.fromstring(text).find("testsuite")
+    counts = {k: suite.get(k) for k in ("tests", "failures", "errors", "skipped", "time")}
+    assert counts == dict(tests="3", failures="1", errors="1", skipped="0", time="1.500")
+    assert "do this" in suite.find("testcase/failure").text
+
+
+def test_every_contract_is_listed_and_explained_without_keras():
+    code = (
+        "import sys\n"
+        "from lamina_cli._check_explain import explained, listed, pages\n"
+        "print(listed())\n"
+        "for page in pages():\n"
+        "    text = explained(page.id)\n"
+        "    assert 'Promise:' in text and 'Repair:' in text, page.id\n"
+        "    assert 'A layer that breaks it:' in text, page.id\n"
+        "    marks = page.marks\n"
+        "    assert ('Trait:' in text) >= bool(marks.get('needs') or marks.get('excused_by'))\n"
+        "assert not {'keras', 'numpy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[0] for line in done.stdout.splitlines()} == set(CONTRACTS)
+
+
+@pytest.mark.parametrize("target", ["nothing.py", "nothing.keras", "no_such_module:Layer"])
+def test_a_wrong_path_is_told_before_a_backend_is_imported(target, monkeypatch, capsys):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a worker was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(typer.Exit) as exit:
+        _job(target, [], None, None, False)
+    assert exit.value.exit_code == 2
+    assert "no such file" in capsys.readouterr().err or ":" in target
+
+
+def test_expected_failures_are_read_per_layer(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.lamina.layers.Pool]\nkwargs = {units = 3}\n"
+        'expected_failures = {"config.base" = "named elsewhere"}\n'
+    )
+    (tmp_path / "known.toml").write_text('[Pool]\n"batch.independent" = "by design"\n')
+    found = settings_of(tmp_path / "known.toml", tmp_path)
+    assert found["Pool"]["kwargs"] == {"units": 3}
+    assert found["Pool"]["expected_failures"] == {
+        "config.base": "named elsewhere",
+        "batch.independent": "by design",
+    }
+
+
+@pytest.mark.parametrize("text", ["Pool = 3", "[Pool", "[tool.lamina.layers.Pool]\nunits = 3"])
+def test_wrong_settings_are_refused(tmp_path, text):
+    name = "pyproject.toml" if "tool" in text else "known.toml"
+    (tmp_path / name).write_text(text)
+    with pytest.raises(typer.BadParameter):
+        settings_of(None if "tool" in text else tmp_path / name, tmp_path)
+
+
+@pytest.mark.slow
+def test_all_layers_of_a_file_are_checked_with_their_settings(lamina, tmp_path):
+    (tmp_path / "two.py").write_text(
+        LAYERS.split("class Hangs")[0].replace("import os\nimport time\n", "")
+    )
+    (tmp_path / "known.toml").write_text(
+        '[SoftmaxOverBatch]\n"batch.independent" = "by design"\n'
+        '[Clean]\n"forward.finite" = "long repaired"\n'
+    )
+    options = ["--expect", "known.toml", "--contracts", "batch.*,forward.finite", "--json"]
+    code, out, _ = lamina("two.py", *options)
+    reports = {r["target"]: r for r in json.loads(out)}
+    status = {name: [r["status"] for r in report["results"]] for name, report in reports.items()}
+    assert code == 1
+    assert status == {
+        "Clean": ["passed", "unexpected_pass"],
+        "SoftmaxOverBatch": ["expected", "passed"],
+    }
+
+
+@pytest.mark.slow
+def test_a_mode_that_kills_the_process_is_not_tried_again(lamina):
+    options = ["--contracts", "forward.*,random.*,shape.*,infer.*", "--timeout", "20", "--json"]
+    _, out, _ = lamina("mine.py:Dies", *SAMPLE, *options)
+    results = json.loads(out)[0]["results"]
+    assert [r["status"] for r in results].count("crashed") == 1
+    assert any("not tried" in r["message"] for r in results)
+
+
+@pytest.mark.slow
+def test_the_script_fails_without_lamina(lamina, tmp_path):
+    options = ["--contracts", "batch.independent", "--reproduce", "why.py"]
+    code, _, _ = lamina("mine.py:SoftmaxOverBatch", *SAMPLE, *options)
+    script = (tmp_path / "why.py").read_text()
+    done = subprocess.run([sys.executable, tmp_path / "why.py"], capture_output=True, text=True)
+    assert (code, done.returncode) == (1, 1)
+    assert "AssertionError" in done.stderr
+    assert "lamina" not in script.replace(str(tmp_path), "")
+    assert len(script.splitlines()) <= 40
 
 
 def test_the_help_imports_neither_keras_nor_lamina():
@@ -199,7 +296,7 @@ def test_the_help_imports_neither_keras_nor_lamina():
 
 
 def test_samples_are_read_from_words_and_files(tmp_path):
-    from lamina_cli._check_worker import CannotRun, sample
+    from lamina_cli._check_targets import CannotRun, sample
 
     np.save(tmp_path / "x.npy", np.ones((2, 3)))
     assert sample(str(tmp_path / "x.npy")).shape == (2, 3)

@@ -5,6 +5,7 @@ docs/contracts.md                every contract, what a break of it is, and whic
 """
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
@@ -72,7 +73,20 @@ def contracts() -> str:
     for target, title in TARGETS.items():
         lines += ["", f"## {title}", "", "| contract | broken where | |", "|---|---|---|"]
         lines += [row(c) for c in CONTRACTS.values() if c.target == target]
+    for contract in CONTRACTS.values():
+        lines += ["", f"## `{contract.id}`", "", *page(contract)]
     return "\n".join(lines) + "\n"
+
+
+def page(contract: Contract) -> list[str]:
+    """A contract's own words: what it promises, a layer that breaks it, the repair, the trait."""
+    lines = []
+    for part in inspect.getdoc(contract.ask).split("\n\n"):
+        if part.startswith("    "):
+            lines += ["```{.python .no-run}", *inspect.cleandoc(part).splitlines(), "```", ""]
+        else:
+            lines += [part.replace("\nTrait:", "\n\nTrait:"), ""]
+    return lines[:-1]
 
 
 def row(contract: Contract) -> str:

@@ -16,11 +16,11 @@ from lamina.contracts.harness import Case, Target, unpacked
 FEW = 48
 HELPERS = {
     "tree": "tree = keras.tree.map_structure",
-    "arrays": "def arrays(y):\n"
-    "    return [np.asarray(ops.convert_to_numpy(a)) for a in keras.tree.flatten(y)]",
-    "arguments": "def arguments(x):\n    return {arguments}",
-    "called": "def called(layer, x, **how):\n"
-    "    return arrays(layer(*arguments(tree(ops.convert_to_tensor, x)), **how))",
+    "arrays": "arrays = lambda y: "
+    "[np.asarray(ops.convert_to_numpy(a)) for a in keras.tree.flatten(y)]",
+    "arguments": "arguments = lambda x: {arguments}",
+    "called": "called = lambda layer, x, **how: "
+    "arrays(layer(*arguments(tree(ops.convert_to_tensor, x)), **how))",
     "perturbed": "def perturbed(layer, x):\n"
     "    called(layer, x)\n"
     "    layer.set_weights([w * 1.03 + 0.03 for w in layer.get_weights()])\n"
@@ -31,12 +31,11 @@ HELPERS = {
     "other": "def other(a, seed):\n"
     "    rng = np.random.default_rng(seed)\n"
     "    return rng.uniform(a.min() - 1e-3, a.max() + 1, a.shape).astype(a.dtype)",
-    "row": "def row(a):\n    return np.arange(len(a)).reshape(-1, *[1] * (a.ndim - 1))",
-    "shapes": "def shapes(x):\n    return tuple(x.shape)",
-    "unknown": "def unknown(a):\n"
-    "    return [None if n in (0, *{axes}) else s for n, s in enumerate(a.shape)]",
-    "longer": "def longer(x, by):\n"
-    "    return tree(lambda a: np.concatenate([a] + [a[:, :1]] * by, 1), x)",
+    "row": "row = lambda a: np.arange(len(a)).reshape(-1, *[1] * (a.ndim - 1))",
+    "shapes": "shapes = lambda x: tuple(x.shape)",
+    "unknown": "unknown = lambda a: "
+    "[None if n in (0, *{axes}) else s for n, s in enumerate(a.shape)]",
+    "longer": "longer = lambda x, by: tree(lambda a: np.concatenate([a] + [a[:, :1]] * by, 1), x)",
 }
 # What a helper needs of the others, itself last.
 NEEDS = {
@@ -65,17 +64,25 @@ def script(case: Case, backend: str, result: Result) -> str:
     body = body.replace("SYMBOLS", FIXED)
     body = body.replace("MODE", str("in training" in result.message)).strip("\n")
     inputs = unpacked(result.sample)
-    head = [f'"""{target.name}: {result.contract}: {_safe(result.message)}"""']
-    head += [f"import {m}" for m in ("base64", *MODULES) if f"{m}." in body + _values(inputs)]
-    head += ["import os, sys", f'os.environ.setdefault("KERAS_BACKEND", "{backend}")']
-    head += ["import keras", "import numpy as np", "from keras import ops", *_imports(target)]
-    lines = [*head, f"x = {_values(inputs)}", "rows = keras.tree.flatten(x)[0].shape[0]"]
+    values = _values(inputs)
+    modules = [m for m in ("base64", *MODULES) if f"{m}." in body + values]
+    lines = [
+        f'"""{target.name}: {result.contract}: {_safe(result.message)}"""',
+        f"import {', '.join(['os', 'sys', *modules])}",
+        f'os.environ.setdefault("KERAS_BACKEND", "{backend}")',
+        "import keras, numpy as np",
+        "from keras import ops",
+        *_imports(target),
+        f"x = {values}",
+        "rows = keras.tree.flatten(x)[0].shape[0]",
+    ]
     lines += _constructor(target, body)
     for name in _needed(body):
         spread = "list(x)" if case.several else "[x]"
         text = HELPERS[name].replace("{arguments}", spread)
         lines += text.replace("{axes}", repr(case.traits.variable_axes or (1,))).splitlines()
-    return "\n".join([*lines, *body.splitlines()]) + "\n"
+    lines += [line for line in body.splitlines() if line.strip()]
+    return "\n".join(lines) + "\n"
 
 
 def _safe(text: str) -> str:
@@ -120,7 +127,10 @@ def _imports(target: Target) -> list[str]:
     name = cls.__qualname__
     if "<locals>" in name:
         raise ValueError(f"{name} is made in a function: a script cannot import it")
-    return [*lines, f"from {module} import {name.partition('.')[0]}", f"CLASS = {name}"]
+    outer, _, inner = name.partition(".")
+    if inner:
+        return [*lines, f"from {module} import {outer}", f"CLASS = {name}"]
+    return [*lines, f"from {module} import {name} as CLASS"]
 
 
 def _constructor(target: Target, body: str) -> list[str]:
@@ -134,11 +144,10 @@ def _constructor(target: Target, body: str) -> list[str]:
         return [
             *own,
             f"KWARGS = keras.saving.deserialize_keras_object({text})",
-            "def make(**more):",
-            "    return CLASS.from_config({**KWARGS, **more})",
+            "make = lambda **more: CLASS.from_config({**KWARGS, **more})",
         ]
     copied = "copy.deepcopy(KWARGS)" if "copy." in body else "KWARGS"
-    return [*lines, "def make(**more):", f"    return CLASS(**{{**{copied}, **more}})"]
+    return [*lines, f"make = lambda **more: CLASS(**{{**{copied}, **more}})"]
 
 
 def _argument(value: object) -> str:

@@ -169,7 +169,6 @@ class Holder(keras.Model):
     def __init__(self, layer):
         super().__init__()
         self.layer, self.built = layer, True
-
 one, two = Holder(perturbed(make(), x)), Holder(make())
 two.layer.build(shapes(x))
 with tempfile.TemporaryDirectory() as folder:
@@ -191,7 +190,6 @@ model = keras.Model(inputs, layer(*arguments(inputs)))
 with tempfile.TemporaryDirectory() as folder:
     model.export(folder + "/served", format="tf_saved_model", verbose=False)
     import tensorflow as tf
-
     served = tf.saved_model.load(folder + "/served").serve(tree(ops.convert_to_tensor, x))
 same(arrays(model(x)), arrays(served))
 """,
@@ -311,7 +309,6 @@ else:
 """,
     "random.fresh_when_compiled": """
 import tensorflow as tf
-
 layer = make()
 called(layer, x)
 run = tf.function(lambda x: layer(*arguments(x), training=True))
@@ -322,12 +319,10 @@ assert any((a != b).any() for out in outputs[1:] for a, b in zip(outputs[0], out
 layer = make()
 called(layer, x, training=True)
 kept = [np.array(ops.convert_to_numpy(v)) for v in layer.variables]
-
 def drawn():
     for v, value in zip(layer.variables, kept):
         v.assign(value)
     return called(layer, x, training=True) + called(layer, x, training=False)
-
 for _ in range(4):
     same(drawn(), drawn(), exact=True)
 import random; before = (random.getstate(), str(np.random.get_state())); drawn()
@@ -341,7 +336,6 @@ assert before == (random.getstate(), str(np.random.get_state())), "a global gene
     ),
     "grad.numeric": """
 import tensorflow as tf
-
 keras.config.set_dtype_policy("float64")
 layer = make()
 x = tree(lambda a: (a + 0.01).astype("float64") if a.dtype.kind == "f" else a, x)

@@ -9,7 +9,7 @@ import keras
 
 from tests.contracts.bugs._table import BUGS, Plain, rnd
 
-GROUPS = ["config", "state", "shape", "modes", "numerics", "sequences", "measures"]
+GROUPS = ["config", "state", "shape", "modes", "numerics", "sequences", "measures", "wild"]
 if keras.backend.backend() == "tensorflow":
     GROUPS.append("tensorflow_only")
 for _group in GROUPS:

@@ -3,7 +3,7 @@
 `GOOD` maps a name to (class, constructor arguments, inputs, traits).
 """
 
-from tests.contracts.good import declared, plain, sequences
+from tests.contracts.good import declared, plain, sequences, wild
 from tests.contracts.good._table import GOOD
 
-__all__ = ["GOOD", "declared", "plain", "sequences"]
+__all__ = ["GOOD", "declared", "plain", "sequences", "wild"]

@@ -148,7 +148,8 @@ def compiled(layer: Any, call: Callable[[Tree], Tree], jit: bool) -> Callable[[T
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(call, jit_compile=jit, reduce_retracing=False)
+        # Keras converts no code of a layer for TensorFlow, so nothing is converted here.
+        return tf.function(call, jit_compile=jit, reduce_retracing=False, autograph=False)
     import jax
 
     def pure(values: list[Array], tree: Tree) -> tuple[Tree, list[Array]]:
@@ -181,7 +182,8 @@ def traced(
         shape = [None if axis in axes else n for axis, n in enumerate(x.shape)]
         return tf.TensorSpec(shape, x.dtype)
 
-    function = tf.function(call, input_signature=[keras.tree.map_structure(unknown, tree)])
+    signature = [keras.tree.map_structure(unknown, tree)]
+    function = tf.function(call, input_signature=signature, autograph=False)
     return function, function.get_concrete_function().graph
 
 
