@@ -6,8 +6,7 @@ import numpy as np
 from keras import ops
 
 from lamina._common import Array, Shape, integer, received, register
-from lamina._common._fast import segment_sum, take_rows, xla_graph
-from lamina.imaging._adjoint_pair import Linear, adjoint_pair
+from lamina._common._fast import segment_sum, take_rows
 from lamina.imaging._checks import complex_images, known_sizes
 from lamina.imaging._complex import Pair, fourier, join, split
 from lamina.imaging._operator import MeasurementOperator
@@ -103,29 +102,40 @@ class NUFFT(MeasurementOperator):
         scale = ops.cast(self.scale, self.compute_dtype)
         fine = fourier(tuple(self._padded(part * scale) for part in split(inputs)))
         batch: Array = ops.shape(inputs)[0]
-        found = self._pair()[0](_columns(fine, 4 * self.size[0] * self.size[1]))
-        return ops.transpose(ops.reshape(found, (-1, 2, batch)), (2, 0, 1))
+        grid = _columns(fine, 4 * self.size[0] * self.size[1])
+        total = None
+        for place, share in self._rows():
+            shares = ops.cast(self.shares, self.compute_dtype)[1][..., None]
+            part = share[:, None] * ops.sum(shares * take_rows(grid, place), axis=0)
+            total = part if total is None else total + part
+        return ops.transpose(ops.reshape(total, (-1, 2, batch)), (2, 0, 1))
 
     def apply_adjoint(self, inputs: Array) -> Array:
         batch: Array = ops.shape(inputs)[0]
         points = len(self.trajectory)
         height, width = (2 * n for n in self.size)
         columns = ops.reshape(ops.transpose(inputs, (1, 2, 0)), (points, 2 * batch))
-        grid = self._pair()[1](columns)
+        grid = None
+        for place, share in self._rows():
+            shares = ops.cast(self.shares, self.compute_dtype)[1][..., None]
+            parts = ops.reshape(shares * (share[:, None] * columns), (-1, 2 * batch))
+            part = segment_sum(parts, ops.reshape(place, (-1,)), height * width)
+            grid = part if grid is None else grid + part
         fine = ops.transpose(ops.reshape(grid, (height, width, 2, batch)), (2, 3, 0, 1))
         image = fourier((fine[0], fine[1]), inverse=True)
         scale = ops.cast(self.scale, self.compute_dtype)
         return join(tuple(self._cropped(part) * scale for part in image))
 
-    def _pair(self) -> tuple[Linear, Linear]:
-        """From the fine grid to the points and back."""
+    def _rows(self) -> list[tuple[Array, Array]]:
+        """For each tap along the rows: places in the flat grid `(width, points)`, and its weight.
+
+        A few batched gathers: one alone would need `width` times the memory, and one for each of
+        the width^2 values compiles for minutes.
+        """
         places: Array = ops.convert_to_tensor(self.places)
         shares = ops.cast(self.shares, self.compute_dtype)
-        height, width = (2 * n for n in self.size)
-        return adjoint_pair(
-            lambda grid: _interpolated(grid, places, shares, width),
-            lambda values: _spread(values, places, shares, width, height * width),
-        )
+        columns = 2 * self.size[1]
+        return [(places[0, a] * columns + places[1], shares[0, a]) for a in range(self.width)]
 
     def _padded(self, image: Array) -> Array:
         """Zeros around, twice the size, so that the centre is the centre again."""
@@ -145,39 +155,6 @@ class NUFFT(MeasurementOperator):
     def get_config(self) -> dict[str, Any]:
         config = {"trajectory": self.trajectory.tolist(), "width": self.width}
         return {**super().get_config(), **config}
-
-
-@xla_graph
-def _interpolated(grid: Array, places: Array, shares: Array, width: int) -> Array:
-    """Each point as a weighted sum of the flat grid around it."""
-    total = None
-    for place, row, column in _rows(places, shares, width):
-        part = row * ops.sum(column * take_rows(grid, place), axis=0)
-        total = part if total is None else total + part
-    return total
-
-
-@xla_graph
-def _spread(values: Array, places: Array, shares: Array, width: int, count: int) -> Array:
-    """The adjoint of `_interpolated`."""
-    columns, grid = ops.shape(values)[1], None
-    for place, row, column in _rows(places, shares, width):
-        parts = ops.reshape(column * (row * values), (-1, columns))
-        part = segment_sum(parts, ops.reshape(place, (-1,)), count)
-        grid = part if grid is None else grid + part
-    return grid
-
-
-def _rows(places: Array, shares: Array, width: int) -> list[tuple[Array, Array, Array]]:
-    """For each tap along the rows: places in the flat grid `(taps, points)`, and the weights of row
-    and columns.
-
-    A few batched gathers: one alone would need `taps` times the memory, and one for each of the
-    taps^2 values compiles for minutes.
-    """
-    shares = shares[..., None]
-    taps = shares.shape[1]
-    return [(places[0, a] * width + places[1], shares[0, a], shares[1]) for a in range(taps)]
 
 
 def _columns(z: Pair, rows: int) -> Array:
