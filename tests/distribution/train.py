@@ -145,6 +145,7 @@ def difference(ours, one):
 def main():
     found = {}
     made = trainable()
+    print("models:", ", ".join(made), flush=True)
     for name in [name for name in sys.argv[2:] if name in made] or made:
         make = made[name]
         one = trained(make, None)
