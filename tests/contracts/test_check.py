@@ -234,7 +234,7 @@ class TakesNoName(layers.Layer):
 
 def test_a_failed_from_config_says_why():
     report = check(TakesNoName, X, contracts=["config.roundtrip"])
-    assert "unexpected keyword argument 'name'" in report["config.roundtrip"].message
+    assert "got an unexpected keyword argument" in report["config.roundtrip"].message
 
 
 class ReturnsCounts(layers.Layer):

@@ -7,6 +7,7 @@ docs/contracts.md                every contract, what a break of it is, and whic
 import importlib
 import inspect
 import pkgutil
+import textwrap
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -83,7 +84,7 @@ def page(contract: Contract) -> list[str]:
     lines = []
     for part in inspect.getdoc(contract.ask).split("\n\n"):
         if part.startswith("    "):
-            lines += ["```{.python .no-run}", *inspect.cleandoc(part).splitlines(), "```", ""]
+            lines += ["```{.python .no-run}", *textwrap.dedent(part).splitlines(), "```", ""]
         else:
             lines += [part.replace("\nTrait:", "\n\nTrait:"), ""]
     return lines[:-1]

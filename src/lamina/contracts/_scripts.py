@@ -78,11 +78,6 @@ for keep in (keep, keep[:, ::-1]):
     shown = lambda y: np.where(where(y), y, 0) if y.shape[:2] == keep.shape else y
     same([shown(y) for y in masked(layer, x)], [shown(y) for y in masked(layer, filled)])
 """
-TWICE = """
-layer = make()
-called(layer, x)
-"""
-
 SCRIPTS = {
     "config.roundtrip": SAVED,
     "config.base": """

@@ -103,7 +103,7 @@ def name_dtype_and_trainable_survive(case: Case) -> Answer:
         def __init__(self, units):
             super().__init__()  # no **kwargs: no name, no dtype
 
-    Repair: take **kwargs, hand them to super().__init__, start get_config from
+    Repair: take `**kwargs`, hand them to super().__init__, start get_config from
     super().get_config().
     """
     wanted = {"name": "a_name_of_its_own", "dtype": "bfloat16", "trainable": False}

@@ -179,12 +179,16 @@ def every_number_moves_something(case: Case) -> Answer:
 
 
 def _numbers(case: Case, config: dict[str, Any]) -> list[str]:
-    """Names of the constructor's own arguments whose value in the config is a number."""
+    """Names of the constructor's own arguments whose value in the config is a number.
+
+    Not an axis, of which a sample may have but one: -1 and 1 are the same in a matrix.
+    """
     parameters = inspect.signature(case.target.cls.__init__).parameters
     return [
         name
         for name in parameters
         if name not in BASE
+        and "axis" not in name
         and isinstance(config.get(name), int | float)
         and not isinstance(config[name], bool)
     ]
