@@ -283,5 +283,6 @@ def _run(
     if total.recordings < planned:
         return dataclasses.replace(stand(), interrupted=True)
     if not store.exists(INDEX):
+        clean(store)  # What workers left that died in this run.
         write_page(store, processes[0], planned)
     return stand()
