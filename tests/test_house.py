@@ -142,7 +142,7 @@ def test_every_registered_class_is_exported_by_its_family():
     assert ours and not hidden, f"their family's __init__ does not export {sorted(hidden)}"
 
 
-DOTTED = re.compile(r"\blamina(?:_[a-z]+)?(?:\.\w+)+")
+DOTTED = re.compile(r"(?<![.\w])lamina(?:_[a-z]+)?(?:\.\w+)+")
 REGISTERED = re.compile(r"\blamina>\w+")
 # `lamina.json`, the note beside an exported step; `lamina_detect.readers`, a group of entry points.
 FILES = (".json", ".readers")
