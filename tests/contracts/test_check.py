@@ -1,5 +1,6 @@
 """What `check` promises beside its verdicts."""
 
+import base64
 import pathlib
 import random
 import re
@@ -11,6 +12,7 @@ from keras import layers, ops
 
 from lamina import CheckError, check, contracts
 from lamina.contracts import CONTRACTS, Traits, probes
+from lamina.contracts._reproduce import _values
 from lamina.contracts._scripts import SCRIPTS
 from lamina.contracts.harness import packed
 
@@ -266,3 +268,22 @@ def test_a_users_own_time_out_goes_through():
 def test_a_hint_names_a_trait_only_where_declaring_it_helps():
     hint = check(SoftmaxOverBatch, X, contracts=["batch.independent"])["batch.independent"].hint
     assert "batch_coupled='always'" in hint
+
+
+class TakesTooLong(layers.Layer):
+    def call(self, x, training=False):
+        if training:
+            raise TimeoutError("the user's own alarm")
+        return x
+
+
+def test_a_time_out_of_the_user_ends_the_check():
+    with pytest.raises(TimeoutError, match="own alarm"):
+        check(TakesTooLong, X, contracts="forward.finite")
+
+
+def test_a_script_holds_samples_that_are_not_finite():
+    values = np.array([[np.nan, np.inf, 1.0]], "float32")
+    names = {"np": np, "base64": base64}
+    np.testing.assert_array_equal(eval(_values(values), names), values)
+    np.testing.assert_array_equal(eval(_values(values[:, 2:]), names), values[:, 2:])

@@ -102,6 +102,8 @@ def _answer(contract: Contract, case: Case) -> Result:
             "make this work, or see the layer's own message",
             where=failure.where,
         )
+    except TimeoutError:
+        raise  # The user's own, who wants an end.
     except Exception as error:
         return Result(contract.id, "error", f"the check itself failed: {one_line(error)}")
     finally:

@@ -106,10 +106,12 @@ def _values(tree: Tree) -> str:
         return "{" + ", ".join(f"{k!r}: {_values(v)}" for k, v in tree.items()) + "}"
     if isinstance(tree, list | tuple):
         return "[" + ", ".join(_values(v) for v in tree) + "]"
-    if tree.size <= FEW or tree.dtype.kind in "OSU":
+    is_text = tree.dtype.kind in "OSU"
+    # Infinities and NaN have no literal.
+    if is_text or (tree.size <= FEW and np.isfinite(tree).all()):
         return f"np.array({tree.tolist()}, {tree.dtype.name!r})"
-    text = base64.b85encode(np.ascontiguousarray(tree).tobytes()).decode()
-    return f"np.frombuffer(base64.b85decode({text!r}), {tree.dtype.name!r}).reshape({tree.shape})"
+    packed = base64.b85encode(np.ascontiguousarray(tree).tobytes()).decode()
+    return f"np.frombuffer(base64.b85decode({packed!r}), {tree.dtype.name!r}).reshape({tree.shape})"
 
 
 def _imports(target: Target) -> list[str]:

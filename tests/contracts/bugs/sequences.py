@@ -18,7 +18,7 @@ class WrongMaskShape(Plain):
         return x if mask is None else ops.where(mask[..., None], x, 0.0)
 
 
-@bug("mask.invariance", x=rnd(2, 5, 4), traits={"mask": "consume"})
+@bug("mask.nan_padding", x=rnd(2, 5, 4), traits={"mask": "consume"})
 class MeanOverPadding(layers.Layer):
     def call(self, x, mask=None):
         if mask is None:

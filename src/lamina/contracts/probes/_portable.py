@@ -1,6 +1,8 @@
 """The contract of portability: nothing in call() belongs to one backend."""
 
 import ast
+import builtins
+import contextlib
 import inspect
 import re
 import sys
@@ -39,6 +41,7 @@ NATIVE = (
     "got (KerasTensor",
     "'KerasTensor' object has no attribute",
 )
+PACKAGES = ("tensorflow", "jax", "torch")
 NUMPY = "convert it to a NumPy array"
 # Where TensorFlow and JAX call what `keras.ops.custom_gradient` made: no symbolic tensor goes in.
 CUSTOM_GRADIENT = {"custom_gradient", "custom_derivatives"}
@@ -62,10 +65,9 @@ def only_keras_operations(case: Case) -> Answer:
         return skipped(f"the trait `backends` says {', '.join(case.traits.backends)}")
     layer = case.ready()
     native = _native_call(case, layer)
-    # A layer with one way for each backend is called again as if this were another.
-    if native and not _native_call(case, layer, pretend=True):
-        native = None
-    if native:
+    # A layer with one way for each backend is called again as if this were each of the others.
+    others = [name for name in PACKAGES if name != BACKEND]
+    if native and any(_native_call(case, layer, pretend=name) for name in others):
         what, line = native
         if module := _chosen_at_import(case.target.cls):
             return advice(
@@ -83,16 +85,12 @@ def only_keras_operations(case: Case) -> Answer:
         )
 
 
-def _native_call(case, layer, pretend=False):
+def _native_call(case, layer, pretend=None):
     """Calls `call` on symbolic tensors, which only Keras' own operations accept."""
     symbols = case.symbols(case.batch)
     args, kwargs = case.arguments(layer, symbols)
     try:
-        if pretend:
-            with patched(keras.backend, "backend", lambda original: lambda: "another"):
-                with patched(keras.config, "backend", lambda original: lambda: "another"):
-                    layer.call(*args, **kwargs)
-        else:
+        with _as_if_on(pretend) if pretend else contextlib.nullcontext():
             layer.call(*args, **kwargs)
     except Exception as error:
         what = "NumPy" if NUMPY in str(error) and case.traits.jit else None
@@ -103,31 +101,79 @@ def _native_call(case, layer, pretend=False):
     return None
 
 
+@contextlib.contextmanager
+def _as_if_on(backend):
+    """Keras names another backend, whose import fails: a layer that tries it has a way for it."""
+
+    def importing(original):
+        def run(name, *args, **kwargs):
+            if name.partition(".")[0] == backend:
+                raise ImportError(f"{backend} is only pretended")
+            return original(name, *args, **kwargs)
+
+        return run
+
+    with (
+        patched(keras.backend, "backend", lambda original: lambda: backend),
+        patched(keras.config, "backend", lambda original: lambda: backend),
+        patched(builtins, "__import__", importing),
+    ):
+        yield
+
+
 # A question for the backend: `keras.backend.backend()`, `keras.config.backend()`.
 ASKS = re.compile(r"\bbackend\(\)|KERAS_BACKEND")
 
 
 def _chosen_at_import(cls):
-    """The module beside the layer's that asks for the backend outside its functions, or None."""
-    folder = cls.__module__.rpartition(".")[0] or cls.__module__
+    """The module that asks for the backend when it is imported and so chooses this class, or None.
+
+    The class's own module, or one of its package that names the class or its module in a choice.
+    """
+    folder, _, own = cls.__module__.rpartition(".")
     for name, module in list(sys.modules.items()):
-        if name != folder and not name.startswith(f"{folder}."):
+        if name != cls.__module__ and not (folder and f"{name}.".startswith(f"{folder}.")):
             continue
-        try:
-            source = inspect.getsource(module)
-            statements = ast.parse(source).body if ASKS.search(source) else []
-        except (OSError, TypeError, SyntaxError):
+        outside = _outside_functions(module)
+        if not any(ASKS.search(ast.unparse(s)) for s in outside):
             continue
-        inside = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-        outside = [s for s in statements if not isinstance(s, inside)]
-        if any(ASKS.search(ast.unparse(s)) for s in outside):
+        if name == cls.__module__ or any(_chooses(s, {own, cls.__name__}) for s in outside):
             return name
     return None
 
 
+def _outside_functions(module):
+    """The statements of a module without its definitions and its plain imports."""
+    try:
+        source = inspect.getsource(module)
+        statements = ast.parse(source).body if ASKS.search(source) else []
+    except (OSError, TypeError, SyntaxError):
+        return []
+    plain = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+    return [s for s in statements if not isinstance(s, plain)]
+
+
+def _chooses(statement, names):
+    """Is it a choice that names one of them, or an import of a module named by the backend?"""
+    text = ast.unparse(statement)
+    if ASKS.search(text) and "import_module" in text:
+        return True
+    nodes = list(ast.walk(statement))
+    choice = (ast.If, ast.IfExp, ast.Match, ast.Try)
+    if not (ASKS.search(text) or any(isinstance(n, choice) for n in nodes)):
+        return False
+    said = {n.id for n in nodes if isinstance(n, ast.Name)}
+    said |= {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+    for n in nodes:
+        if isinstance(n, ast.Import | ast.ImportFrom):
+            said |= {part for a in n.names for part in a.name.split(".")}
+            said |= set((getattr(n, "module", "") or "").split("."))
+    return bool(said & names)
+
+
 def _own_line(error):
     """The layer's own line that called the backend; None where Keras itself did."""
-    backends = [_folder(name) for name in ("tensorflow", "jax", "torch", "numpy")]
+    backends = [_folder(name) for name in (*PACKAGES, "numpy")]
     below = None
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         above = Path(frame.filename).parents

@@ -19,6 +19,7 @@ from lamina.contracts.harness import (
     difference,
     is_float,
     map_leaves,
+    not_finite,
     own_state,
     perturb_weights,
     seed_host,
@@ -205,6 +206,8 @@ def _all_the_same(
             after = _first_effects(case, layer)
         except Exception:
             continue  # It may refuse a value.
+        if not_finite(after) and not not_finite(before):
+            continue  # Nor does a value count that it cannot compute with, as 0 to divide by.
         if difference(before, after, 0, 0):
             return []
         accepted.append((value, layer))
