@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config, items):
         if item.nodeid in known:
             item.add_marker(pytest.mark.xfail(reason=known[item.nodeid], strict=False))
         if "tensorflow" in item.keywords and backend != "tensorflow":
-            item.add_marker(pytest.mark.skip(reason=f"TensorFlow only; this run is on {backend}"))
+            item.add_marker(pytest.mark.skip(reason=f"on TensorFlow; this run is on {backend}"))
 
 
 def pytest_collection_finish():

@@ -29,6 +29,9 @@ from tests.detect.corpus_support import (
 )
 from tests.detect.support import pulses
 
+# What dies and starts again is the engine, which knows no backend.
+once = pytest.mark.tensorflow
+
 READER = """
 import os, pathlib, signal
 def read(path, options):
@@ -96,18 +99,21 @@ def check_kills(tmp_path, start, model, count, kills):
     assert contents(out) == contents(plain) and not hidden(out)
 
 
+@once
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_killed_three_times_and_no_row_differs(tmp_path, start, model):
     check_kills(tmp_path, start, model, count=24, kills=3)
 
 
+@once
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 def test_killed_fifty_times_and_no_row_differs(tmp_path, start, model):
     check_kills(tmp_path, start, model, count=200, kills=50)
 
 
+@once
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_one_that_kills_its_worker_is_crashed_and_the_others_go_on(tmp_path, model):
@@ -139,6 +145,7 @@ def test_one_that_kills_its_worker_is_crashed_and_the_others_go_on(tmp_path, mod
     )
 
 
+@once
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_what_failed_is_tried_again_as_it_is_now(tmp_path, model):
@@ -162,6 +169,7 @@ def test_what_failed_is_tried_again_as_it_is_now(tmp_path, model):
     assert code == 2 and ", and is 0.05 now" in said
 
 
+@once
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_control_c_says_where_it_stands_and_the_same_command_goes_on(tmp_path, start, model):
@@ -183,6 +191,7 @@ def test_control_c_says_where_it_stands_and_the_same_command_goes_on(tmp_path, s
     )
 
 
+@once
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_workers_end_when_their_driver_is_gone(tmp_path, start, model):
@@ -195,6 +204,7 @@ def test_workers_end_when_their_driver_is_gone(tmp_path, start, model):
     wait_for(lambda: not any(map(is_alive, workers)), seconds=30)
 
 
+@once
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_full_disk_is_one_sentence_and_nothing_is_lost(tmp_path, model):
@@ -241,6 +251,7 @@ def queries():
     return [code for _, code in FENCE.findall(text) if "RESULTS" in code]
 
 
+@once
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_the_queries_of_the_docs_run(tmp_path, monkeypatch, model):

@@ -22,6 +22,8 @@ from tests.detect.corpus_support import (
 
 pytest.importorskip("ray")
 
+pytestmark = pytest.mark.tensorflow  # The engine knows no backend: once is enough.
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

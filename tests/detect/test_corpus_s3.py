@@ -14,6 +14,8 @@ from tests.detect.support import pulses, write_record
 
 pytest.importorskip("s3fs")
 moto = pytest.importorskip("moto.server")
+
+pytestmark = pytest.mark.tensorflow  # The store knows no backend: once is enough.
 KEYS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",

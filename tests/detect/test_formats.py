@@ -7,6 +7,8 @@ import pytest
 
 import lamina_detect
 
+pytestmark = pytest.mark.tensorflow  # Readers know no backend: once is enough.
+
 N = 1000
 WAVE = np.stack([np.sin(np.arange(N) / 7), np.cos(np.arange(N) / 11)], 1)
 

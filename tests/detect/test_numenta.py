@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.detection import _numenta
 from benchmarks.detection.online import begins
+from lamina_detect.results import Tail
 
 # A window from 400 to 499 of a thousand rows; 150 are not judged.
 Y = np.zeros(1000, bool)
@@ -54,7 +55,9 @@ def test_probation_ends_at_750_rows():
 
 
 def test_an_alarm_counts_where_it_begins():
-    x = np.array([0, 5, 5, 3, 5, 0, 0, 5, 0, 0, 0, 5, 3, 3, 3])
-    assert begins(x, 4, 3) == [1, 11]
-    assert begins(x, 4, 2) == [1, 7, 11]
-    assert begins(np.full(5, 3.0), 4, 1) == []
+    x = np.array([0, 5, 5, 3, 5, 0, 0, 5, 0, 0, 0, 5, 3, 3, 3], float)
+    assert begins(x, 4, 1, 3) == [1, 11]
+    assert begins(x, 4, 1, 2) == [1, 7, 11]
+    assert begins(np.full(5, 3.0), 4, 1, 1) == []
+    # Usual windows reach 3.5: what lies below that is quiet.
+    assert begins(x, 4, 1, 1, Tail(1.0, 3.5, 100)) == [1, 4, 7, 11]

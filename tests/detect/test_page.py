@@ -34,6 +34,8 @@ from lamina_detect.results._report import json_for_script
 from lamina_detect.results._words import one_in_text, rate_text, short, span_text, time_text
 from tests.detect.pages import made_up, written
 
+pytestmark = pytest.mark.tensorflow  # The page does not depend on the backend.
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

@@ -6,6 +6,8 @@ import pytest
 
 import lamina_detect
 
+pytestmark = pytest.mark.tensorflow  # Readers know no backend: once is enough.
+
 N = 400
 VALUES = np.round(np.sin(np.arange(N) / 7) * 10 + 20, 3)
 STAMPS = pd.date_range("2024-03-01 00:00:00", periods=N, freq="5min")

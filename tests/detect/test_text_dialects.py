@@ -14,6 +14,8 @@ import pytest
 
 import lamina_detect
 
+pytestmark = pytest.mark.tensorflow  # Readers know no backend: once is enough.
+
 N = 300
 STAMPS = pd.date_range("2024-03-12 22:00:00", periods=N, freq="5min")
 FIRST = np.round(np.sin(np.arange(N) / 7) * 900 + 1200, 3)

@@ -9,7 +9,8 @@ import pytest
 from lamina_detect.live import Batch, Line, Page
 from tests.detect.browser import chromium, needs_browser
 
-pytestmark = [needs_browser, pytest.mark.slow]
+# The page does not depend on the backend.
+pytestmark = [needs_browser, pytest.mark.slow, pytest.mark.tensorflow]
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 LINE = Line(("MLII", HOSTILE), ("mV", ""), 250.0, 100, 4.0, 400, 0, "mark")

@@ -13,6 +13,8 @@ from lamina_detect import BadInput
 from lamina_detect.live import Batch, Line, Notifier, Program, Webhook
 from lamina_detect.live._notify import WAITING, Undelivered
 
+pytestmark = pytest.mark.tensorflow  # Nothing here knows the backend: once is enough.
+
 LINE = Line(("x",), ("",), 10.0, 50, 4.0, 200, 0, "mark")
 
 

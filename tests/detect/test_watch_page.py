@@ -16,6 +16,8 @@ from lamina_detect.live._history import History
 httpx = pytest.importorskip("httpx", reason="needs lamina[serve] and httpx")
 pytest.importorskip("uvicorn", reason="needs lamina[serve]")
 
+pytestmark = pytest.mark.tensorflow  # The server knows no backend: once is enough.
+
 LINE = Line(("MLII", "<b>V5"), ("mV", ""), 250.0, 100, 4.0, 400, 0, "mark")
 TOKEN = "a-token-that-nobody-guesses"
 
