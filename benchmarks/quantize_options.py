@@ -1,15 +1,14 @@
 """What each option of the quantizers does for two small autoencoders: error, codes in use.
 
-    python -m benchmarks.quantize_options [--seeds 3] [--steps 1500] [--out FILE]
+    python -m benchmarks.quantize_options [--seeds 3] [--steps 1500] [--out FOLDER]
 
 `patches`: 8 x 8 x 3 pixels of two photographs that scikit-learn carries, 256 codes in one.
 `pressure`: 64 samples of an arterial pressure that aeon carries, four codes of 64 in one window.
 Dense layers on both sides, Adam at 2e-3, the error on data that were not trained on. A result is a
-line of JSON in FILE; those that are there already are not made again. The table at the end has
+line of JSON in FOLDER; those that are there already are not made again. The table at the end has
 means over the seeds.
 """
 
-import argparse
 import json
 import math
 import pathlib
@@ -19,6 +18,7 @@ import keras
 import numpy as np
 
 import lamina
+from benchmarks._bench import Bench, parser_of, run
 
 WIDTH, BATCH = 16, 256
 VQ: dict[str, dict] = {
@@ -134,41 +134,48 @@ def one(task: str, name: str, seed: int, steps: int) -> dict:
     return dict(task=task, name=name, seed=seed, steps=steps, rmse=rmse, usage=share, bits=bits)
 
 
-def show(results: list[dict]) -> None:
-    print(
-        "| task | option | bits | RMSE (smallest..largest) | codes in use |\n|---|---|---|---|---|"
-    )
-    for task, (_, _, names) in TASKS.items():
-        for name in names:
+def ablation(bench: Bench) -> None:
+    """Every option of both tasks; the mean over the seeds, and the default's beside it."""
+    seeds, steps = (1, 2) if bench.quick else (bench.options.seeds, bench.options.steps)
+    names = {task: names[:1] if bench.quick else names for task, (_, _, names) in TASKS.items()}
+    results = made(bench.options.out, names, seeds, steps)
+    for task, options in names.items():
+        default = None
+        for name in options:
             rows = [r for r in results if (r["task"], r["name"]) == (task, name)]
-            if not rows:
-                continue
             errors = [r["rmse"] for r in rows]
             usage = 100 * np.mean([r["usage"] for r in rows])
-            spread = f"{np.mean(errors):.4f} ({min(errors):.4f}..{max(errors):.4f})"
-            print(f"| {task} | {name} | {rows[0]['bits']:.0f} | {spread} | {usage:.0f} % |")
+            spread = f"{min(errors):.4f}..{max(errors):.4f}"
+            work = f"{task}, {name}: {rows[0]['bits']:.0f} bits, {usage:.0f} % in use, {spread}"
+            error = float(np.mean(errors))
+            bench.amount(work, error, "RMSE", options[0] if default else "", default)
+            default = default or error
+
+
+def made(folder: pathlib.Path, names: dict[str, list[str]], seeds: int, steps: int) -> list[dict]:
+    """All results; those that a run before has left are taken as they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "quantize_options.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    results = [r for r in map(json.loads, lines) if r["steps"] == steps and r["seed"] <= seeds]
+    done = {(r["task"], r["name"], r["seed"]) for r in results}
+    asked = ((t, n, s) for s in range(1, seeds + 1) for t, own in names.items() for n in own)
+    for task, name, seed in asked:
+        if (task, name, seed) not in done:
+            results.append(one(task, name, seed, steps))
+            with file.open("a") as kept:
+                kept.write(json.dumps(results[-1]) + "\n")
+    return results
+
+
+SECTIONS = {"ablation": ablation}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__ or "", SECTIONS)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out/quantize_options"))
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    file = options.out / "results.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
-    results = [r for r in map(json.loads, lines) if r["steps"] == options.steps]
-    done = {(r["task"], r["name"], r["seed"]) for r in results}
-    for seed in range(1, options.seeds + 1):
-        for task, (_, _, names) in TASKS.items():
-            for name in names:
-                if (task, name, seed) in done:
-                    continue
-                results.append(one(task, name, seed, options.steps))
-                with file.open("a") as lines_of:
-                    lines_of.write(json.dumps(results[-1]) + "\n")
-    show(results)
+    run("quantize_options", SECTIONS, parser.parse_args())
 
 
 if __name__ == "__main__":

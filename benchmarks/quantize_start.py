@@ -7,7 +7,6 @@ numbers, with the start and without one (`start="uniform"`), and the distortion 
 Compilation is not counted.
 """
 
-import argparse
 import time
 
 import keras
@@ -15,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import lamina
+from benchmarks._bench import Bench, need_tensorflow, parser_of, run
 
 FEATURES, BATCH = 64, 2048
 
@@ -44,16 +44,27 @@ def trained(codes: int, steps: int, start: str) -> tuple[list[float], float]:
     return times, float(np.mean(error**2))
 
 
+def starts(bench: Bench) -> None:
+    """The k-means start beside none: all steps, the first one, and what is then left of error."""
+    codes, steps = (64, 2) if bench.quick else (bench.options.codes, bench.options.steps)
+    times, error = trained(codes, steps, "kmeans")
+    plain, left = trained(codes, steps, "uniform")
+    work = f"{codes:,} codes, k-means start"
+    bench.amount(f"{work}: {steps} steps, CPU", sum(times), "s", "uniform", sum(plain))
+    bench.amount(f"{work}: first step, CPU", times[0], "s", "uniform", plain[0])
+    bench.amount(f"{work}: distortion", error, "", "uniform", left)
+
+
+SECTIONS = {"starts": starts}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__ or "", SECTIONS)
     parser.add_argument("--codes", type=int, default=8192)
     parser.add_argument("--steps", type=int, default=64)
     options = parser.parse_args()
-    print("| start | all steps, s | first, s | median, s | distortion |\n|---|---|---|---|---|")
-    for start in ("kmeans", "uniform"):
-        times, error = trained(options.codes, options.steps, start)
-        figures = f"{sum(times):.2f} | {times[0]:.3f} | {np.median(times):.3f} | {error:.4f}"
-        print(f"| {start} | {figures} |")
+    need_tensorflow()
+    run("quantize_start", SECTIONS, options)
 
 
 if __name__ == "__main__":

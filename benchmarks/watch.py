@@ -3,7 +3,6 @@
 python -m benchmarks.watch [--watchers 10] [--rate 1000] [--seconds 20]
 """
 
-import argparse
 import json
 import pathlib
 import statistics
@@ -16,24 +15,10 @@ import time
 import httpx
 import numpy as np
 
+from benchmarks._bench import Bench, parser_of, run
 from lamina_detect import Detector
 
 PERIOD = 90
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--watchers", type=int, default=10)
-    parser.add_argument("--rate", type=int, default=1000)
-    parser.add_argument("--seconds", type=int, default=20)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        model = pathlib.Path(folder) / "model.keras"
-        detector = Detector(shapes=50).fit(line(4000))
-        detector.threshold = 4.0
-        detector.save(model)
-        served(model, options.watchers, options.rate, options.seconds)
-        piped(model, 200_000)
 
 
 def line(length: int) -> np.ndarray:
@@ -49,8 +34,35 @@ def command(model: pathlib.Path, *more: str) -> subprocess.Popen:
     return subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
-def served(model: pathlib.Path, watchers: int, rate: int, seconds: int) -> None:
-    """Each watcher notes when it saw each piece; all on this machine, by one clock."""
+def fitted(folder: str) -> pathlib.Path:
+    model = pathlib.Path(folder) / "model.keras"
+    detector = Detector(shapes=50).fit(line(4000))
+    detector.threshold = 4.0
+    detector.save(model)
+    return model
+
+
+def live(bench: Bench) -> None:
+    """A page with watchers: what each received, and how late."""
+    options = bench.options
+    watchers, seconds = (2, 1) if bench.quick else (options.watchers, options.seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        counts, lost, late = served(fitted(folder), watchers, options.rate, seconds)
+    work = f"{watchers} watchers, {options.rate:,} samples a second for {seconds} s"
+    bench.amount(f"{work}: received by each, at least", min(counts), "samples")
+    bench.amount(f"{work}: lost", lost, "samples")
+    bench.amount(f"{work}: late, median", statistics.median(late), "ms")
+    bench.amount(f"{work}: late, 99 %", late[int(0.99 * len(late))], "ms")
+    bench.amount(f"{work}: late, most", late[-1], "ms")
+
+
+def served(
+    model: pathlib.Path, watchers: int, rate: int, seconds: int
+) -> tuple[list[int], int, list[float]]:
+    """(samples that each watcher received, lost, milliseconds late of each piece, sorted).
+
+    Each watcher notes when it saw each piece; all on this machine, by one clock.
+    """
     process = command(model, "--serve", "127.0.0.1:0", "--alarms-only")
     url = next(text.split()[-1] for text in process.stderr if "live page" in text)
     threading.Thread(target=process.stdout.read, daemon=True).start()
@@ -96,30 +108,35 @@ def served(model: pathlib.Path, watchers: int, rate: int, seconds: int) -> None:
         counts.append(sum(count for _, _, count in own))
         # Sample 0 is the one before the clock.
         late += [at - (began + (first - 1) / rate) for at, first, _ in own if first > 0]
-    late = sorted(1000 * v for v in late)
-    print(
-        "watchers  samples a second  sent    received by each  lost  late: median, 99 %, most (ms)"
-    )
-    received = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} at least"
-    print(
-        f"{watchers:8}  {rate:16,}  {len(values) + 1:6,}  {received:>16}  {sum(lost):4}"
-        f"  {statistics.median(late):.0f}, {late[int(0.99 * len(late))]:.0f}, {late[-1]:.0f}",
-        flush=True,
-    )
+    return counts, sum(lost), sorted(1000 * v for v in late)
 
 
-def piped(model: pathlib.Path, count: int) -> None:
+def piped(bench: Bench) -> None:
     """Lines that are there already: each way of writing, less the start."""
+    few, count = (256, 4096) if bench.quick else (4096, 200_000)
     lines = [f"{v:.5f}\n" for v in line(count)]
-    for options in ((), ("--alarms-only",)):
-        took = []
-        for part in (lines[:4096], lines):
-            process = command(model, *options)
-            began = time.monotonic()
-            process.communicate("".join(part))
-            took.append(time.monotonic() - began)
-        rate = (count - 4096) / (took[1] - took[0])
-        print(f"lines a second {' '.join(options) or '(all samples written)'}: {rate:,.0f}")
+    with tempfile.TemporaryDirectory() as folder:
+        model = fitted(folder)
+        for options in ((), ("--alarms-only",)):
+            took = []
+            for part in (lines[:few], lines):
+                process = command(model, *options)
+                began = time.monotonic()
+                process.communicate("".join(part))
+                took.append(time.monotonic() - began)
+            rate = (count - few) / max(took[1] - took[0], 1e-9)
+            bench.amount(f"lines {' '.join(options) or '(all samples written)'}", rate, "a second")
+
+
+SECTIONS = {"live": live, "piped": piped}
+
+
+def main() -> None:
+    parser = parser_of(__doc__ or "", SECTIONS)
+    parser.add_argument("--watchers", type=int, default=10)
+    parser.add_argument("--rate", type=int, default=1000)
+    parser.add_argument("--seconds", type=int, default=20)
+    run("watch", SECTIONS, parser.parse_args())
 
 
 if __name__ == "__main__":
