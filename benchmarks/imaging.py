@@ -6,6 +6,7 @@ On TensorFlow and JAX; a layer runs compiled, as in a model's `predict`.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import finufft
 import keras
@@ -70,8 +71,8 @@ def fourier(bench: Bench) -> None:
 def sense(bench: Bench) -> None:
     """CG-SENSE: eight coils, one line in four, 30 iterations."""
     size = 32 if bench.quick else 256
-    coils = sigpy.mri.birdcage_maps((8, size, size)).astype("complex64")
-    image = sigpy.shepp_logan((size, size)).astype("complex64")
+    coils = np.asarray(sigpy.mri.birdcage_maps((8, size, size)), "complex64")
+    image = np.asarray(sigpy.shepp_logan((size, size)), "complex64")
     mask = np.ones((size, 1)) * lamina.Undersample(acceleration=4, centre=20 * size // 256).mask(
         size
     )
@@ -80,15 +81,12 @@ def sense(bench: Bench) -> None:
 
     operator = lamina.CoilSense(mask)
     layer = lamina.DataConsistency(operator, iterations, weight=0.01)
-    pair = [np.stack([z.real, z.imag], -1)[None] for z in (0 * image, measured, coils)]
+    pair = [np.stack([np.real(z), np.imag(z)], -1)[None] for z in (0 * image, measured, coils)]
     layer.build([x.shape for x in pair])
-    weights = mask.astype("float32")
+    options: Any = {"lamda": 0.01, "weights": mask.astype("float32"), "max_iter": iterations}
 
     def peer() -> object:
-        app = sigpy.mri.app.SenseRecon(
-            measured, coils, lamda=0.01, weights=weights, max_iter=iterations, show_pbar=False
-        )
-        return app.run()
+        return sigpy.mri.app.SenseRecon(measured, coils, show_pbar=False, **options).run()
 
     least = {"tensorflow": 1.0, "jax": 1 / 1.5}.get(keras.backend.backend())
     bench.compare(
@@ -120,7 +118,7 @@ def radon(bench: Bench) -> None:
             ),
             2.0 if batch == 1 else None,
         )
-    y = keras.ops.convert_to_numpy(project(image[None, ..., None]))
+    y = np.asarray(ops.convert_to_numpy(project(image[None, ..., None])))
     back = lamina.FilteredBackprojection(np.deg2rad(degrees), size, centre="pixel")
     sinogram = y[0, ..., 0].T
     bench.compare(
@@ -162,7 +160,7 @@ def resample(bench: Bench) -> None:
     places = RNG.uniform(0, size - 1, (8, size, size, 2)).astype("float32")
     layer = lamina.Resample()
 
-    def loop(x: object, places: object) -> object:
+    def loop(x: Array, places: Array) -> Array:
         found = [
             ops.image.map_coordinates(x[i, ..., 0], ops.moveaxis(places[i], -1, 0), order=1)
             for i in range(8)
@@ -231,4 +229,4 @@ SECTIONS = {
 }
 
 if __name__ == "__main__":
-    run("imaging", SECTIONS, parser_of(__doc__, SECTIONS, pairs=5).parse_args())
+    run("imaging", SECTIONS, parser_of(__doc__ or "", SECTIONS, pairs=5).parse_args())
