@@ -225,9 +225,27 @@ def test_nobody_who_answers_is_a_failure_that_may_pass(post_box):
     assert failed.value.again
 
 
-@pytest.mark.parametrize(
-    "url", ["", "example.org", "ftp://example.org", "file:///etc/passwd", "http://"]
-)
+# A line of them is of one kind.
+NOWHERE = """
+example.org ftp://example.org file:///etc/passwd http: http:// http:///x http://:80 http://user@
+http://[1 http://[1] http://[::1 http://::1] http://1] http://[ http://[] http://256.1.1.1
+http://* http://. http://a..b http://- http://a-.b http://a%20b http://a|b
+http://a:x http://a:0 http://a:-1 http://a:65536
+""".split()
+LONG = (f"http://{'a' * 64}.org", f"http://{'a.' * 127}org")
+SOMEWHERE = """
+http://localhost https://example.org:443/alarms?a=[1] HTTP://Example.ORG. http://a_b-c.d
+http://127.0.0.1:8000 http://[::1]:8000/x http://[fe80::1%25eth0]/ http://münchen.de
+https://user:secret@example.org/
+""".split()
+
+
+@pytest.mark.parametrize("url", [*NOWHERE, *LONG, "", "http://a b", "http://a\n.org"])
 def test_a_webhook_needs_a_web_address(url):
     with pytest.raises(BadInput, match="webhook: write an address"):
         Webhook(url)
+
+
+@pytest.mark.parametrize("url", SOMEWHERE)
+def test_web_addresses_are_taken(url):
+    Webhook(url).close()

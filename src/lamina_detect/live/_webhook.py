@@ -1,5 +1,8 @@
 """An alarm to a web address."""
 
+import ipaddress
+import re
+
 from lamina_detect._common import BadInput
 from lamina_detect.live._notify import Undelivered
 
@@ -7,6 +10,10 @@ from lamina_detect.live._notify import Undelivered
 PATIENCE = 10.0
 # Besides the 5xx of a server in trouble: it asks for a later try.
 AGAIN = (408, 425, 429)
+# A part of a name of DNS, as it is sent, and a name's longest. RFC 1123 has no underscore, but
+# containers and machines in a plant are called so.
+LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+LONGEST_NAME = 253
 
 
 class Webhook:
@@ -29,7 +36,9 @@ class Webhook:
         except httpx.InvalidURL:
             self.address = httpx.URL("")
         self.host = self.address.host
-        if self.address.scheme not in ("http", "https") or not self.host:
+        # httpx lets `http://[1` through, with a host that nobody can have.
+        known = _is_host(self.address.raw_host.decode()) and _is_port(self.address.port)
+        if self.address.scheme not in ("http", "https") or not known:
             raise BadInput("webhook: write an address such as https://example.org/alarms")
         self._failed = httpx.HTTPError
         self._client = httpx.Client(timeout=PATIENCE, follow_redirects=False)
@@ -48,3 +57,17 @@ class Webhook:
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is an IP address or can be a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        labels = host.removesuffix(".").split(".")
+        return len(host) <= LONGEST_NAME and all(map(LABEL.fullmatch, labels))
+    return True
+
+
+def _is_port(port: int | None) -> bool:
+    return port is None or 0 < port < 65536
