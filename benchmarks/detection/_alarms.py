@@ -6,7 +6,8 @@ import numpy as np
 
 from benchmarks.detection._metrics import stretches
 from lamina_detect import Scores, find_events
-from lamina_detect.results import BlockMaxima, alarm_threshold, causal_threshold
+from lamina_detect.live._alarms import AlarmRule, rule_for
+from lamina_detect.results import BlockMaxima, alarm_threshold, causal_threshold, tail_of
 
 # The rule by which every method's -log p is judged alike: false alarms per window, a floor that no
 # quiet baseline reaches, and the windows within which two peaks are one alarm.
@@ -55,6 +56,23 @@ def by_lamina(score: np.ndarray, window: int, train: int, live: bool = False) ->
     both = np.c_[score, score]
     events = find_events(Scores(both, nothing, ("score",), both), window, threshold)
     return sorted((e.start, e.end - 1) for e in events if e.kind == "anomaly" and e.alarm)
+
+
+def by_watch(score: np.ndarray, window: int, train: int) -> list[Alarm]:
+    """Those of `lamina watch`, with a detector that `lamina detect` has made of all of it."""
+    maxima = BlockMaxima(window)
+    maxima.add(score)
+    maxima.close()
+    rule = rule_for(causal_threshold(maxima), tail_of(maxima), window, ("score",))
+    return watched(score[train:], rule)
+
+
+def watched(score: np.ndarray, rule: AlarmRule) -> list[Alarm]:
+    """The alarms of a rule, the last one also if it has not ended."""
+    changes = rule.add(0, np.stack([score, score], 1), [None] * len(score))
+    found = [change.alarm for change in changes if change.ended]
+    found += [] if rule.open is None else [rule.open]
+    return [(a.start, (len(score) if a.end is None else a.end) - 1) for a in found]
 
 
 def block_maxima(score: np.ndarray, window: int) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.detection import _alarms, _metrics
 from benchmarks.detection._labelled import Series, kind_of
 from benchmarks.detection.methods import CAUSAL, MODES, OURS, Found, Method, method_of, version_of
+from lamina_detect.live import _alarms as live_alarms
 from lamina_detect.results import _events
 
 Record = dict
@@ -23,7 +24,7 @@ Record = dict
 # Figures are made again, from the kept scores, when what they are made with changes. Read once: a
 # file that is edited during a run is not what runs.
 FIGURES = version_of(
-    [pathlib.Path(m.__file__ or "") for m in (_metrics, _alarms, _events)]
+    [pathlib.Path(m.__file__ or "") for m in (_metrics, _alarms, _events, live_alarms)]
     + [pathlib.Path(__file__)]
 )
 
@@ -99,11 +100,13 @@ def figures_of(series: Series, method: Method, found: Found, mode: str) -> Recor
     figures = _metrics.Figures.of(y, score[series.train :], series.buffer)
     product = functools.partial(_alarms.by_lamina, live=mode == CAUSAL)
     rules: dict[str, Callable[..., list[_alarms.Alarm]]] = {"lamina's": product}
+    if mode == CAUSAL:
+        rules["watch's"] = _alarms.by_watch
     if method.name != OURS:  # its score need not be a -log p
         rules |= {"rate": _alarms.by_rate, "rate or highest": _alarms.by_rate_or_highest}
     alarms = {}
     for rule, alarms_of in rules.items():
-        own = found.window if rule == "lamina's" else None
+        own = found.window if rule in ("lamina's", "watch's") else None
         places = alarms_of(score, own or series.window, series.train)
         alarms[rule] = dataclasses.asdict(_alarms.judged(places, y, series.window))
     return {**dataclasses.asdict(figures), "near": figures.near, "alarms": alarms}

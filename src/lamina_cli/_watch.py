@@ -33,7 +33,7 @@ def watch(
     ] = None,
     calm: Annotated[
         str | None,
-        typer.Option(help="So long of quiet ends an alarm: 10s, or samples."),
+        typer.Option(help="So long of quiet ends an alarm: 10s, or samples; else six windows."),
     ] = None,
     exec_: Annotated[
         str | None,

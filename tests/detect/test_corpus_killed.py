@@ -224,23 +224,23 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_lost(tmp_path, model):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_fitted_on_one_on_each_and_by_two_workers(tmp_path):
+@pytest.mark.parametrize(
+    "how",
+    ["--fit", pytest.param("--fit-each", marks=once), pytest.param("--fit-corpus", marks=once)],
+)
+def test_fitted_on_one_on_each_and_by_two_workers(tmp_path, how):
     source = make_corpus(tmp_path / "from", 3)
     usual = tmp_path / "usual.npy"
     np.save(usual, pulses(3000).astype("float32"))
-    for name, how in {
-        "fit": ["--fit", usual],
-        "each": ["--fit-each"],
-        "all": ["--fit-corpus"],
-    }.items():
-        found = []
-        for workers in (1, 2):
-            out = tmp_path / f"{name}{workers}"
-            code, said = detect(source, out, *how, "--shapes", 20, "--workers", workers)
-            assert code == 0, said
-            found.append(contents(out))
-        assert found[0] == found[1]
-        assert (tmp_path / f"{name}1/model.keras").exists() == (name != "each")
+    found = []
+    for workers in (1, 2):
+        out = tmp_path / f"out{workers}"
+        options = [how, *([usual] if how == "--fit" else []), "--shapes", 20]
+        code, said = detect(source, out, *options, "--workers", workers)
+        assert code == 0, said
+        found.append(contents(out))
+    assert found[0] == found[1]
+    assert (tmp_path / "out1/model.keras").exists() == (how != "--fit-each")
 
 
 def queries():

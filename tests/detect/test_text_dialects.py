@@ -184,7 +184,9 @@ def test_dialects_that_differ_in_everything(tmp_path):
         check(choice, tmp_path)
 
 
-@pytest.mark.slow
-def test_many_dialects_that_differ_in_everything(tmp_path):
-    for choice in mixtures(1500, seed=2):
+@pytest.mark.parametrize(
+    "count", [pytest.param(300, marks=pytest.mark.slow), pytest.param(1500, marks=pytest.mark.long)]
+)
+def test_many_dialects_that_differ_in_everything(count, tmp_path):
+    for choice in mixtures(count, seed=2):
         check(choice, tmp_path)

@@ -173,7 +173,7 @@ def lines_of(x):
 @pytest.mark.slow
 def test_the_alarms_of_a_model_are_at_the_odd_beats(model, detector, beats):
     written, notes = [], []
-    options = {"alarms_only": True, "note": notes.append, "calm": "90"}
+    options = {"alarms_only": True, "note": notes.append}
     watch(model, ["beat\n", *lines_of(beats)], written.append, **options)
     events = [json.loads(line) for line in "".join(written).splitlines() if "event" in line]
     ended = [e for e in events if e["event"] == "end"]

@@ -7,6 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from lamina_detect.results import LONGEST, Tail
+
+# Windows of quiet that end an alarm. Fewer: on the known series more than 10 false alarms in 1,000
+# windows; more: Numenta's score falls, since what comes later is hidden by what lasts
+# (docs/measurements/series.md).
+CALM = 6
+
 Stamps = Sequence[str | None]
 
 
@@ -123,3 +130,23 @@ class AlarmRule:
         """Go on from a `state`."""
         self.count = int(state["count"])
         self.open = Alarm(**state["open"]) if state["open"] else None
+
+
+def rule_for(
+    threshold: float,
+    tail: Tail | None,
+    window: int,
+    leads: Sequence[str],
+    calm: int | None = None,
+) -> AlarmRule:
+    """The rule of `watch`, for a detector of that window.
+
+    `calm` in samples; `CALM` windows if None.
+
+    The lower threshold is where an event of a recording ends; but no lower than what one usual
+    window in ten exceeds: several windows must be quiet one after the other, which they might
+    hardly ever be. `tail`: of the causal score; an older model does not know it.
+    """
+    calm = CALM * window if calm is None else calm
+    lower = threshold / 2 if tail is None else max(tail.end_of(threshold), tail.high)
+    return AlarmRule(threshold, lower, calm, max(LONGEST * window, 2 * calm), leads)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lamina_detect._common import BadInput
-from lamina_detect.live._alarms import AlarmRule
+from lamina_detect.live._alarms import AlarmRule, rule_for
 from lamina_detect.live._json_lines import JsonLines
 from lamina_detect.live._line_reader import LineReader
 from lamina_detect.live._lines import LineParser
@@ -17,7 +17,7 @@ from lamina_detect.live._sinks import Line, Sink
 from lamina_detect.live._span import span_of
 from lamina_detect.live._watch import Watch
 from lamina_detect.model import BLOCK, Detector
-from lamina_detect.results import JOINED, LONGEST, FalseAlarms, Tail, causal_threshold_of
+from lamina_detect.results import FalseAlarms, Tail, causal_threshold_of
 
 # Seconds until samples that wait for a full block are scored and saved all the same: at once to
 # people, and few runs of a block that is mostly empty.
@@ -56,7 +56,7 @@ def watch(
         alarms_only: No line for each sample.
         false_alarms: Another rate than the one that the model was made with.
         calm: Below the lower threshold for so long, an alarm has ended: `10s`, or samples. By
-            default so many windows as alarms of a recording may lie apart and are joined.
+            default six windows.
         note: Takes what people should know, a line each.
         sinks: Further places where the results go.
     """
@@ -66,9 +66,8 @@ def watch(
         watched.load(state)
     known, tail = detector.settings, _tail_of(detector)
     threshold = _threshold(detector, tail, false_alarms)
-    quiet = JOINED * known["window"] if calm is None else span_of(calm, "calm", known["rate"])
-    longest = max(LONGEST * known["window"], 2 * quiet)
-    rule = AlarmRule(threshold, _lower(threshold, tail), quiet, longest, known["leads"])
+    quiet = None if calm is None else span_of(calm, "calm", known["rate"])
+    rule = rule_for(threshold, tail, known["window"], known["leads"], quiet)
     parser = LineParser(_names(known), known.get("left_out", ()), time_column)
     every = [JsonLines(write, alarms_only), *sinks]
     try:
@@ -123,12 +122,6 @@ def _names(known: Any) -> list[str]:
 def _tail_of(detector: Detector) -> Tail | None:
     """None: an older model does not know it."""
     return None if detector.tail is None else Tail(*detector.tail)
-
-
-def _lower(threshold: float, tail: Tail | None) -> float:
-    """Where an event of a recording ends; but no lower than what one usual window in ten exceeds:
-    several windows must be quiet one after the other, which they might hardly ever be."""
-    return threshold / 2 if tail is None else max(tail.end_of(threshold), tail.high)
 
 
 def _threshold(detector: Detector, tail: Tail | None, stated: float | str | None) -> float:
