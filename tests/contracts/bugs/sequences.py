@@ -147,7 +147,7 @@ class MaxIgnores(layers.Layer):
         return ops.max(x, 1)
 
 
-@bug("mask.invariance", x=rnd(2, 5, 4), traits={"mask": "consume"})
+@bug("mask.nan_padding", x=rnd(2, 5, 4), traits={"mask": "consume"})
 class MultipliesMask(layers.Layer):
     def call(self, x, mask=None):
         if mask is None:
