@@ -19,6 +19,7 @@ from lamina_detect.results import (
     FALSE_ALARMS,
     FLOOR,
     BlockMaxima,
+    Command,
     Evaluation,
     Event,
     FalseAlarms,
@@ -104,41 +105,68 @@ def detect(
     )
     if model:
         scored = _by_names_of(detector, scored)
-    window = detector.settings["window"]
-    part = accepted.a_window(window, scored.rate)
+    part = accepted.a_window(detector.settings["window"], scored.rate)
     with atomic_write(folder / "scores.parquet") as path:
         view, causal, evaluation = _score(
             detector, scored, path, lambda done, of: report("scoring", done, of)
         )
-        stated = threshold is not None
-        if threshold is None:
-            threshold = alarm_threshold(view.summary.maxima, part)
-        online = causal_threshold(causal, part)
-        detector.tail = dataclasses.astuple(tail_of(causal, part))
-        if math.isfinite(online):
-            detector.threshold = online
-        events = _explained(detector, scored, events_of(view.summary, view.values, threshold))
+        _keep_tail(detector, causal, part)
+        limit = alarm_threshold(view.summary.maxima, part) if threshold is None else threshold
+        events = _explained(detector, scored, events_of(view.summary, view.values, limit))
         run = _run_record(scored, learned, detector, events, evaluation.metrics())
-        run |= {"threshold": threshold if math.isfinite(threshold) else None, "floor": FLOOR}
-        run["threshold_stated"] = stated
-        run["false_alarms"] = str(accepted)
-        run["false_alarms_a_window"] = part
-        run["false_alarms_a_day"] = a_day(part, window, scored.rate)
-        run["windows"] = tail_of(view.summary.maxima, part).windows
-        run["quality"] = quality_of(
-            view.summary,
-            None if learned is scored else _known(detector, learned),
-            min(learned.length, MOST_LEARNED),
-        )
+        run |= _alarm_record(detector, view, accepted, limit) | {
+            "threshold_stated": threshold is not None,
+            "quality": quality_of(
+                view.summary,
+                None if learned is scored else _known(detector, learned),
+                min(learned.length, MOST_LEARNED),
+            ),
+        }
         report("writing", 0, 1)
-        write_events(folder, scored, events)
-        with atomic_write(folder / "model.keras") as model:
-            detector.save(model)
-        shapes = [LearnedShapes(book.pictures(), book.share) for book in detector.codebooks or ()]
-        write_report(folder, view, events, shapes, run, command)
+        _write(folder, detector, view, events, run, command)
     run["seconds"] = round(time.perf_counter() - began, 2)
     write_run(folder, run)
     return run
+
+
+def _keep_tail(detector: Detector, causal: BlockMaxima, part: float) -> None:
+    """What `lamina watch` needs: the causal threshold, and the tail for another one."""
+    detector.tail = dataclasses.astuple(tail_of(causal, part))
+    online = causal_threshold(causal, part)
+    if math.isfinite(online):
+        detector.threshold = online
+
+
+def _alarm_record(
+    detector: Detector, view: View, accepted: FalseAlarms, limit: float
+) -> dict[str, Any]:
+    """Of run.json, what makes an event an alarm."""
+    window, rate = detector.settings["window"], view.recording.rate
+    part = accepted.a_window(window, rate)
+    return {
+        "threshold": limit if math.isfinite(limit) else None,
+        "floor": FLOOR,
+        "false_alarms": str(accepted),
+        "false_alarms_a_window": part,
+        "false_alarms_a_day": a_day(part, window, rate),
+        "windows": tail_of(view.summary.maxima, part).windows,
+    }
+
+
+def _write(
+    folder: pathlib.Path,
+    detector: Detector,
+    view: View,
+    events: Sequence[Event],
+    run: dict[str, Any],
+    command: Command,
+) -> None:
+    """The results but scores.parquet and run.json."""
+    write_events(folder, view.recording, events)
+    with atomic_write(folder / "model.keras") as model:
+        detector.save(model)
+    shapes = [LearnedShapes(book.pictures(), book.share) for book in detector.codebooks or ()]
+    write_report(folder, view, events, shapes, run, command)
 
 
 def _by_names_of(detector: Detector, recording: Recording) -> Recording:
