@@ -66,3 +66,21 @@ def test_one_model_for_all_knows_the_usual_of_each():
     odd = Recording.from_array(pulses(3000, odd=(20,), seed=9).astype("float32"), 100.0)
     score = detector.score(odd).together
     assert 20 * 90 <= int(np.nanargmax(score)) < 22 * 90
+
+
+@pytest.mark.parametrize(
+    "given", [None, 3, [1.0, 2.0], "series.csv", [None], np.zeros((2, 3, 4)), [np.zeros((2, 3, 4))]]
+)
+def test_what_is_no_recording_is_refused_in_one_sentence(given):
+    with pytest.raises(BadInput, match=r"`recording` must be a Recording, or an array \(length,\)"):
+        Detector().fit(given)
+
+
+@pytest.mark.slow
+def test_arrays_are_recordings_too():
+    x = [pulses(2000, seed=n).astype("float32") for n in range(2)]
+    of_arrays, of_recordings = (
+        Detector(shapes=20).fit(known).score(x[0]).together
+        for known in (iter(x), [Recording.from_array(one) for one in x])
+    )
+    np.testing.assert_array_equal(of_arrays, of_recordings)

@@ -105,7 +105,7 @@ class Detector:
 
     def fit(
         self,
-        recording: Recording | np.ndarray | Iterable[Recording],
+        recording: Recording | np.ndarray | Iterable[Recording | np.ndarray],
         to_score: Recording | np.ndarray | None = None,
     ) -> "Detector":
         """Learn from a `Recording` (or an array) what is usual. Returns the detector.
@@ -117,13 +117,13 @@ class Detector:
         that change in `to_score`.
 
         Args:
-            recording: What to learn from; or an iterable of recordings.
+            recording: What to learn from; or an iterable of recordings or arrays.
             to_score: What is then to be scored, if that is another recording. It shows the period,
                 which a short training part need not, and how long a window may be. And no anomaly
                 is expected in `recording` then: what came once in it is usual.
         """
         if not isinstance(recording, Recording | np.ndarray):
-            recording = pooled(recording)
+            recording = pooled(map(_as_recording, _iterated(recording)))
         recording = _as_recording(recording)
         if to_score is not None:
             to_score = _as_recording(to_score)
@@ -288,4 +288,23 @@ def _check_leads(recording: Recording, expected: Sequence[str]) -> None:
 def _as_recording(recording: Recording | np.ndarray) -> Recording:
     if isinstance(recording, Recording):
         return recording
+    if np.ndim(recording) not in (1, 2):
+        raise BadInput(_WANTED.format(_shown(recording)))
     return Recording.from_array(recording)
+
+
+def _iterated(recordings: Iterable[Recording | np.ndarray]) -> Iterable[Recording | np.ndarray]:
+    if not isinstance(recordings, Iterable):
+        raise BadInput(_WANTED.format(_shown(recordings)))
+    return recordings
+
+
+_WANTED = (
+    "`recording` must be a Recording, or an array (length,) or (length, leads), or for `fit` "
+    "several of them. Received: {}"
+)
+
+
+def _shown(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    return repr(value)[:60] if shape is None else f"{type(value).__name__} of shape {shape}"
