@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+import keras
 from keras import ops
 
 from lamina._common import Array
@@ -15,6 +16,9 @@ def adjoint_pair(there: Linear, back: Linear) -> tuple[Linear, Linear]:
 
     What either closes over has no gradient.
     """
+
+    if keras.backend.backend() == "jax":
+        return _jax_pair(there, back)
 
     @ops.custom_gradient
     def forward(x: Array) -> tuple[Array, Callable]:
@@ -30,4 +34,16 @@ def adjoint_pair(there: Linear, back: Linear) -> tuple[Linear, Linear]:
 
         return back(ops.stop_gradient(y)), grad
 
+    return forward, adjoint
+
+
+def _jax_pair(there: Linear, back: Linear) -> tuple[Linear, Linear]:
+    """The same where the forward pass of a gradient is differentiated again for the second one:
+    it must be the function with the rule, not what stops gradients inside.
+    """
+    import jax
+
+    forward, adjoint = jax.custom_vjp(there), jax.custom_vjp(back)
+    forward.defvjp(lambda x: (forward(x), None), lambda _, upstream: (adjoint(upstream),))
+    adjoint.defvjp(lambda y: (adjoint(y), None), lambda _, upstream: (forward(upstream),))
     return forward, adjoint
