@@ -231,7 +231,9 @@ def _calls(model: Any) -> dict[str, tuple[Any, dict[str, Any]]]:
     for layer in layers:
         listen(layer)
     try:
-        model(keras.tree.map_structure(drawn, model.input), training=False)
+        # A Sequential has no input of its own name until it is called.
+        given = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        model(keras.tree.map_structure(drawn, given), training=False)
     except Exception as error:
         raise CannotRun(f"the model could not be run: {_in_words(error)}") from error
     finally:

@@ -169,6 +169,8 @@ EVERYWHERE = {
     "IntegerLookup": {"config.base"},
     "StringLookup": {"config.base"},
     "AugMix": {"random.no_global_rng"},
+    # Outside training it returns the picture as it came, and announces the crop's size.
+    "RandomCrop": {"shape.spec_matches_call", "shape.none_batch"},
     "Equalization": {
         "save.model",
         "weights.reload_fresh",
@@ -195,6 +197,8 @@ ONLY_ON = {
         "CategoryEncoding": {"dtype.close_to_float32"},
         "MelSpectrogram": {"dtype.policy"},
         "CutMix": {"dtype.policy"},
+        # With an unknown batch size it gives another picture from the same seed.
+        "RandomElasticTransform": {"shape.none_batch"},
     },
     "jax": {
         "UnitNormalization": {"grad.finite"},

@@ -305,7 +305,7 @@ class TraceCount(Plain):
         return x + 1
 
 
-@good(rnd(4, 6), {"stochastic": "always"})
+@good(rnd(4, 6), {"stochastic": "always", "draws": "batch"})
 class McGauss(layers.Layer):
     def __init__(self, seed=None, **kwargs):
         super().__init__(**kwargs)

@@ -80,7 +80,14 @@ def smaller(inputs: Tree) -> Iterator[Tree]:
     ranks = [x.ndim for x in _flat(inputs)]
     for axis in range(1, max(ranks, default=0)):
         if max(x.shape[axis] for x in _flat(inputs) if x.ndim > axis) > 1:
-            yield map_leaves(lambda x, axis=axis: _halved(x, axis), inputs)
+            less = map_leaves(lambda x, axis=axis: _halved(x, axis), inputs)
+            if not any(_is_point(x) for x in _flat(less)):
+                yield less
+
+
+def _is_point(x: np.ndarray) -> bool:
+    """A volume of one place: TensorFlow's adaptive pooling divides by 0 there, which ends Python."""
+    return x.ndim > 4 and max(x.shape[1:-1]) == 1
 
 
 def _flat(inputs: Tree) -> list[np.ndarray]:

@@ -235,7 +235,7 @@ def exported_it_is_the_same(case: Case) -> Answer:
         given = tensors(case.model_inputs())
         before = case.call(layer)
         with layer_code("serving it from its SavedModel"):
-            after = leaves(served.serve(given))
+            after = case.leaves(served.serve(given))
     if case.varies(layer, draws=2):
         return None
     if worst := difference(before, after, 1e-5, 1e-3):
