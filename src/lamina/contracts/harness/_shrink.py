@@ -86,7 +86,7 @@ def smaller(inputs: Tree) -> Iterator[Tree]:
 
 
 def _is_point(x: np.ndarray) -> bool:
-    """A volume of one place: TensorFlow's adaptive pooling divides by 0 there, which ends Python."""
+    """A volume of one place: TensorFlow's adaptive pooling divides by 0 there and ends Python."""
     return x.ndim > 4 and max(x.shape[1:-1]) == 1
 
 
