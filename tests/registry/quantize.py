@@ -129,7 +129,10 @@ ROWS: list[Row] = [
         inputs=vectors,
         oracle=None,
         # It draws once, to start its table from the first batches; then nothing is left to chance.
-        traits={key: value for key, value in TRAINED.items() if key != "stochastic"},
+        traits={
+            **{key: value for key, value in TRAINED.items() if key != "stochastic"},
+            "draws": "batch",
+        },
     ),
     Row(
         "ResidualVectorQuantizer",

@@ -61,4 +61,18 @@ class _Torch:
         )
 
 
-direct: Any = _Torch() if keras.backend.backend() == "torch" else ops
+class _Direct:
+    """Asks for the backend at each use: nothing is decided at import."""
+
+    def __init__(self) -> None:
+        self._torch: _Torch | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if keras.backend.backend() != "torch":
+            return getattr(ops, name)
+        if self._torch is None:
+            self._torch = _Torch()
+        return getattr(self._torch, name)
+
+
+direct: Any = _Direct()

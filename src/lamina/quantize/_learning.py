@@ -36,7 +36,8 @@ class Rules(NamedTuple):
 def rows_of(state: State) -> Array:
     """The table as it is used."""
     if "kernel" in state:
-        return ops.matmul(state["codebook"], state["kernel"])
+        # A copy of the rows: a start sets them before the gradient is taken, which PyTorch refuses.
+        return ops.matmul(state["codebook"] + 0, state["kernel"])
     return state["codebook"] + state["shift"] if "shift" in state else state["codebook"]
 
 
