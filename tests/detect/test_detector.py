@@ -87,6 +87,7 @@ def test_a_stream_refuses_what_does_not_fit(fitted):
         detector.stream(block=0)
 
 
+@pytest.mark.slow
 def test_same_seed_same_model_and_other_seed_another():
     x = pulses(2000)
     one, same, other = (Detector(shapes=20, seed=seed).fit(x) for seed in (3, 3, 4))
@@ -115,6 +116,7 @@ def test_settings_are_read_only_and_the_threshold_is_saved_with_the_model(tmp_pa
         Detector().threshold = 3.0
 
 
+@pytest.mark.slow
 def test_parts_of_a_period_are_arguments():
     x = pulses(4000)
     x[500:530] = 8.0
@@ -245,6 +247,7 @@ def test_a_gap_is_scored_as_a_gap(fitted):
     )
 
 
+@pytest.mark.slow
 def test_a_gap_in_one_lead_leaves_the_other():
     x = np.stack([pulses(3000), pulses(3000, seed=1)], 1)
     detector = Detector(shapes=20).fit(x)

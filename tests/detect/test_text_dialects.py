@@ -179,6 +179,7 @@ def mixtures(count, seed):
     return itertools.islice(filter(encodable, made), count)
 
 
+@pytest.mark.slow
 def test_dialects_that_differ_in_everything(tmp_path):
     for choice in mixtures(60, seed=1):
         check(choice, tmp_path)

@@ -62,6 +62,7 @@ def test_started_again_it_goes_on_bit_equal(model, tmp_path):
     assert scores_of(again) == {k: v for k, v in unbroken.items() if k >= 500}
 
 
+@pytest.mark.slow
 def test_samples_that_come_slowly_are_scored_and_acknowledged_at_once(model, tmp_path):
     messages, samples = [], lines_of(pulses(200))
 
@@ -92,6 +93,7 @@ def test_a_gap_has_no_score(model):
     assert messages[500]["score"] is not None and messages[501]["score"] is None
 
 
+@pytest.mark.slow
 def test_a_state_of_another_model_is_refused(model, tmp_path):
     other = Detector(shapes=20, seed=1).fit(pulses(3000))
     Watch(other, 64).save(tmp_path / "state")
@@ -114,6 +116,7 @@ def test_strictly_a_line_that_is_no_sample_is_refused(model, line, reason):
         run(model, [line], strict=True)
 
 
+@pytest.mark.slow
 def test_a_line_that_is_no_sample_is_reported_and_skipped(model):
     lines = lines_of(pulses(300))
     bad = {10: "1,2\n", 100: "no number\n", 200: "1e99\n"}
